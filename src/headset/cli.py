@@ -1,0 +1,434 @@
+"""The command line: parse, call, print.
+
+Exit codes: 0 done, 1 failed, 2 misuse, 130 interrupted. Every command takes ``--json``, and then prints one
+JSON value to standard output, errors included.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from headset import __version__
+from headset.app import HOME_VARIABLE, Installation, open_installation
+from headset.core.clock import iso
+from headset.core.config import Config, load_config
+from headset.core.errors import AccessDenied, HeadsetError, InvalidInput
+
+app = typer.Typer(
+    name="headset",
+    help="The MLOps platform for conversational AI in contact centres.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+models = typer.Typer(help="Look at registered model versions.", no_args_is_help=True)
+train = typer.Typer(help="Train models from data in the log.", no_args_is_help=True)
+twin = typer.Typer(help="The simulated contact centre.", no_args_is_help=True)
+app.add_typer(train, name="train")
+app.add_typer(models, name="models")
+app.add_typer(keys, name="keys")
+app.add_typer(twin, name="twin")
+
+HomeOption = Annotated[Path, typer.Option("--home", envvar=HOME_VARIABLE, help="Folder that holds all state.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HostOption = Annotated[str | None, typer.Option("--host", help="Address to bind (127.0.0.1 unless configured).")]
+PortOption = Annotated[int | None, typer.Option("--port", help="TCP port (8080 unless configured).")]
+HOME = Path(".headset")
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+@app.command()
+def up(
+    home: HomeOption = HOME,
+    host: HostOption = None,
+    port: PortOption = None,
+    twin: Annotated[bool, typer.Option("--twin", help="Add the starter set, a trained model and live traffic.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Start everything: API and workers; with --twin also a simulated contact centre."""
+    from headset.supervisor import Processes, check_port, prepare_twin
+
+    config = _config(home, host, port)
+    check_port(config)
+    with open_installation(config) as parts:
+        if twin:
+            with _progress(quiet=json) as progress:
+                prepare_twin(parts, progress)
+        key = parts.development_key()
+    processes = Processes(config, os.environ | _server_variables(config))
+    processes.start("serve")
+    processes.start("work")
+    stop = _stop_on_signals()
+    try:
+        _await_server(config, processes.ended, stop)
+        if twin and key is not None:
+            processes.start("twin", "trickle")
+        _announce(config, key, json=json)
+        while not stop.wait(0.5):
+            if (problem := processes.ended()) is not None:
+                raise HeadsetError(f"{problem}; everything was stopped")
+    finally:
+        processes.stop()
+
+
+@app.command()
+def serve(home: HomeOption = HOME, host: HostOption = None, port: PortOption = None, json: JsonOption = False) -> None:
+    """Start the API alone."""
+    from headset.supervisor import serve as serve_api
+
+    config = _config(home, host, port)
+    with open_installation(config) as parts:
+        parts.development_key()
+    if json:
+        _print_json({"url": _url(config)})
+    serve_api(config)
+
+
+@app.command()
+def work(home: HomeOption = HOME, json: JsonOption = False) -> None:
+    """Start the worker alone: keeps projections current and seals old events."""
+    from headset.supervisor import work as keep_current
+
+    keep_current(_config(home))
+    if json:
+        _print_json({"ended": True})
+
+
+@app.command(name="import")
+def import_data(
+    format_name: Annotated[str, typer.Argument(metavar="FORMAT", help="banking77, clinc150, uss, csv or jsonl.")],
+    path: Annotated[Path, typer.Argument(help="The file.")],
+    name: Annotated[str, typer.Option("--as", help="Name of the data set.")],
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Import labelled texts or conversations into the log; importing a file again adds nothing."""
+    from headset.data.importer import import_file
+
+    with open_installation(_config(home)) as parts, _progress(quiet=json) as progress:
+        report = import_file(
+            path,
+            format_name,
+            name,
+            log=parts.log,
+            door=parts.door,
+            clock=parts.clock,
+            progress=lambda done, total: progress(f"importing {path.name}", done / max(total, 1)),
+        )
+    if json:
+        _print_json(report)
+        return
+    _out.print(f"{report.rows} rows: {report.added} added, {report.already_there} already there")
+    for kind, count in sorted(report.redactions.items()):
+        _out.print(f"  {count} {kind} redacted")
+    for bad in report.bad[:20]:
+        _err.print(f"row {bad.number} kept out: {bad.problem}", markup=False)
+    if report.bad_count > 20:
+        _err.print(f"{report.bad_count - 20} more rows kept out; --json lists them")
+
+
+@train.command(name="intent")
+def train_intent(
+    data: Annotated[str, typer.Option("--data", help="Name of the data set to learn from.")],
+    test: Annotated[str | None, typer.Option("--test", help="Name of the data set to measure on.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    precision: Annotated[
+        float, typer.Option("--precision", min=0.5, max=0.999, help="Precision to keep when the bot answers.")
+    ] = 0.95,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Train, track and register the intent model; the first that beats its baseline becomes champion."""
+    with open_installation(_config(home)) as parts, _progress(quiet=json) as progress:
+        report = parts.train(data, test=test, seed=seed, precision=precision, progress=progress)
+    if json:
+        _print_json(report)
+        return
+    from headset.training.report import render
+
+    _out.print(render(report))
+
+
+@models.command(name="list")
+def list_models(home: HomeOption = HOME, json: JsonOption = False) -> None:
+    """List all versions, newest first."""
+    with open_installation(_config(home)) as parts:
+        known = parts.registry.versions()
+    if json:
+        _print_json(known)
+        return
+    table = Table("model", "version", "aliases", "data", "accuracy", "registered")
+    for each in known:
+        accuracy = each.made.metrics.get("accuracy")
+        shown = "–" if accuracy is None else f"{accuracy:.1%}"
+        table.add_row(each.model, each.version, ", ".join(each.aliases), each.made.dataset, shown, each.registered)
+    _out.print(table if known else "no model is registered; train one with 'headset train intent --data NAME'")
+
+
+@models.command(name="show")
+def show_model(
+    version: Annotated[str, typer.Argument(help="Version number or alias.")] = "champion",
+    model: Annotated[str, typer.Option("--model", help="Name of the model.")] = "intent",
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Show how a version was made and how good it was."""
+    with open_installation(_config(home)) as parts:
+        known = parts.registry.get(model, version)
+    if json:
+        _print_json(known)
+        return
+    table = Table(show_header=False, title=f"{known.model} version {known.version}")
+    for name, value in (msgspec.to_builtins(known.made) | {"aliases": ", ".join(known.aliases)}).items():
+        if name not in {"type", "model", "version", "metrics", "signature"}:
+            table.add_row(name, str(value))
+    for name, value in known.made.metrics.items():
+        table.add_row(name, f"{value:.4g}")
+    _out.print(table)
+
+
+@app.command()
+def monitor(
+    hours: Annotated[float | None, typer.Option("--hours", help="Look back so far; all time when left out.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds.")] = False,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Report accuracy, overrides, acceptance, containment, latency and errors by model version."""
+    from headset.monitoring.table import render
+
+    if hours is not None and hours <= 0:
+        raise InvalidInput("hours", f"is {hours:g}; look back by more than 0 hours")
+    with open_installation(_config(home)) as parts:
+        if json:
+            sys.stdout.buffer.write(parts.kpis(hours) + b"\n")
+            return
+        if not watch:
+            _out.print(render(parts.reports(hours)))
+            return
+        from rich.live import Live
+
+        stop = _stop_on_signals()
+        with Live(render(parts.reports(hours)), console=_out) as live:
+            while not stop.wait(2.0):
+                live.update(render(parts.reports(hours)))
+
+
+@keys.command(name="create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="Who or what will use it.")],
+    scope: Annotated[list[str], typer.Option("--scope", help="decide, feedback, read or admin; repeatable.")],
+    days: Annotated[float | None, typer.Option("--days", help="Valid for so long; for ever when left out.")] = None,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Make a key; it is shown this once."""
+    valid_s = None if days is None else timedelta(days=days).total_seconds()
+    with open_installation(_config(home)) as parts:
+        secret, key = parts.keys.create(name, scope, valid_s=valid_s)
+    if json:
+        _print_json({"key": secret} | msgspec.to_builtins(key))
+        return
+    _out.print(secret, highlight=False, soft_wrap=True)
+    _err.print(f"key {key.key_id} may {', '.join(sorted(key.scopes))}; it is not shown again")
+
+
+@keys.command(name="list")
+def list_keys(home: HomeOption = HOME, json: JsonOption = False) -> None:
+    """List keys; never the secrets."""
+    with open_installation(_config(home)) as parts:
+        known = parts.keys.list()
+    if json:
+        _print_json(known)
+        return
+    table = Table("id", "name", "scopes", "created", "expires", "revoked")
+    for key in known:
+        moments = [iso(moment) if moment else "–" for moment in (key.created, key.expires, key.revoked)]
+        table.add_row(key.key_id, key.name, ", ".join(sorted(key.scopes)), *moments)
+    _out.print(table)
+
+
+@keys.command(name="revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="Its id, see 'headset keys list'.")],
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Make a key worthless at once."""
+    with open_installation(_config(home)) as parts:
+        parts.keys.revoke(key_id)
+    if json:
+        _print_json({"revoked": key_id})
+    else:
+        _out.print(f"key {key_id} is revoked")
+
+
+@twin.command(name="trickle")
+def trickle_traffic(
+    per_second: Annotated[float, typer.Option("--per-second", help="Conversations begun per second.")] = 1.0,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed; a fresh one when left out.")] = None,
+    home: HomeOption = HOME,
+    host: HostOption = None,
+    port: PortOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Hold simulated conversations with the server of this home folder until stopped."""
+    import httpx
+
+    from headset.twin.traffic import trickle
+
+    if not 0 < per_second <= 1000:
+        raise InvalidInput("per_second", f"is {per_second:g}; choose more than 0 and at most 1000")
+    config = _config(home, host, port)
+    with open_installation(config) as parts:
+        key = parts.development_key()
+    if key is None:
+        raise AccessDenied("the twin uses the development key, which exists only where the server is on loopback")
+    stop = _stop_on_signals()
+    with httpx.Client(base_url=_url(config), headers={"Authorization": f"Bearer {key}"}, timeout=10) as client:
+        seeded = random.Random(secrets.randbits(64) if seed is None else seed)
+        tally = trickle(client, seeded, per_second=per_second, run=secrets.token_hex(4), wait=stop.wait)
+    if json:
+        _print_json(tally)
+
+
+@app.command()
+def version(json: JsonOption = False) -> None:
+    """Print the version."""
+    if json:
+        _print_json({"version": __version__})
+    else:
+        _out.print(__version__, highlight=False)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    wants_json = "--json" in sys.argv
+    try:
+        code = app(standalone_mode=False) or 0
+    except HeadsetError as error:
+        code = _fail(error, 2 if isinstance(error, InvalidInput | AccessDenied) else 1, wants_json=wants_json)
+    except typer.Abort:
+        code = 130
+    except typer.Exit as leaving:
+        code = leaving.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
+            raise
+        code = _fail(HeadsetError(f"{error.format_message()}; see --help"), error.exit_code, wants_json=wants_json)
+    sys.exit(code)
+
+
+def _fail(error: HeadsetError, code: int, *, wants_json: bool) -> int:
+    if wants_json:
+        _print_json({"error": str(error), "field": error.field if isinstance(error, InvalidInput) else None})
+    else:
+        _err.print(f"headset: {error}", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _config(home: Path, host: str | None = None, port: int | None = None) -> Config:
+    given = {"server.host": host, "server.port": port}
+    return load_config(home.absolute(), os.environ, {name: value for name, value in given.items() if value is not None})
+
+
+def _server_variables(config: Config) -> dict[str, str]:
+    return {"HEADSET_SERVER_HOST": config.server.host, "HEADSET_SERVER_PORT": str(config.server.port)}
+
+
+def _url(config: Config) -> str:
+    host = config.server.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.flush()
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """A bar per phase on standard error; a function of the phase's name and the fraction done."""
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=_err, disable=quiet) as bars:
+
+        def show(phase: str, fraction: float) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=1.0)
+            bars.update(tasks[phase], completed=min(max(fraction, 0.0), 1.0))
+
+        yield show
+
+
+def _await_server(config: Config, ended: Callable[[], str | None], stop: threading.Event) -> None:
+    """Return once the API answers.
+
+    Raises:
+        HeadsetError: a process ended first.
+    """
+    import httpx
+
+    while not stop.wait(0.1):
+        if (problem := ended()) is not None:
+            raise HeadsetError(f"{problem} before the server answered; its message is above")
+        try:
+            httpx.get(f"{_url(config)}/healthz", timeout=1)
+        except httpx.TransportError:
+            continue
+        return
+
+
+def _announce(config: Config, key: str | None, *, json: bool) -> None:
+    url, key_file = _url(config), config.home / "keys" / "development.key"
+    if json:
+        _print_json({"url": url, "key_file": str(key_file) if key else None})
+        return
+    shown = key_file.relative_to(Path.cwd()) if key_file.is_relative_to(Path.cwd()) else key_file
+    bearer = f"$(cat {shown})" if key else "YOUR_KEY"
+    home = "" if config.home == Path.cwd() / HOME else f" --home {config.home}"
+    _out.print(f"[bold]Headset serves on {url}[/bold]   (stop with Ctrl-C)")
+    for what, where in (
+        ("figures", f"headset monitor --watch{home}"),
+        ("as JSON", f"{url}/v1/kpis"),
+        ("metrics", f"{url}/metrics"),
+        ("schema", f"{url}/schema/openapi.json"),
+    ):
+        _out.print(f"  {what:<8} {where}", highlight=False, soft_wrap=True)
+    _out.print("Try one turn:", highlight=False)
+    _out.print(
+        f"  curl -s {url}/v1/conversations/hello-{secrets.token_hex(2)}/turns -H \"Authorization: Bearer {bearer}\""
+        " -H 'Content-Type: application/json' -d '{\"text\": \"My internet has been very slow since yesterday\"}'",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )

@@ -1,0 +1,1 @@
+"""Errors, time, identifiers and configuration: what every part stands on."""

@@ -1,0 +1,149 @@
+"""Configuration: one frozen tree, read once from ``headset.toml`` and the environment.
+
+Each setting may be overridden by ``HEADSET_<SECTION>_<NAME>``, for example ``HEADSET_SERVER_PORT=9000``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from headset.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where and how much the API serves.
+
+    Attributes:
+        host: Address to bind; loopback unless told otherwise.
+        port: TCP port.
+        body_limit: Largest request body in bytes; a text of 16,000 characters fits in any script.
+        waiting_limit: Decisions that may be in progress; more are answered 503.
+        drain_s: Seconds that requests in progress get to finish at shutdown.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 8080
+    body_limit: Count = 262_144
+    waiting_limit: Count = 512
+    drain_s: Positive = 10.0
+
+
+class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How turns are decided.
+
+    Attributes:
+        model: Name of the registered model whose champion decides.
+        automate: Intents the bot may handle alone; empty means all but those in ``human``.
+        human: Intents that always go to a person.
+        sentiment_floor: Sentiment (-1 to 1) at or below which a person takes over.
+        suggestions: Suggested replies per decision, at most.
+        stall_ms: A model that has not answered by then is treated as failed.
+        batch_limit: Turns decided in one model call, at most.
+        turn_limit: Turns in one conversation, at most.
+        sla_s: Seconds in which a requested handoff should be accepted.
+        clock_ahead_s: How far ahead of the server's clock an event may claim to have happened.
+        clock_behind_s: How old a live turn may be; older ones are imported instead.
+    """
+
+    model: str = "intent"
+    automate: tuple[str, ...] = ()
+    human: tuple[str, ...] = ()
+    sentiment_floor: Annotated[float, Meta(ge=-1, le=1)] = -0.6
+    suggestions: Annotated[int, Meta(ge=0, le=10)] = 3
+    stall_ms: Positive = 500.0
+    batch_limit: Count = 32
+    turn_limit: Count = 2_000
+    sla_s: Positive = 60.0
+    clock_ahead_s: Positive = 300.0
+    clock_behind_s: Positive = 86_400.0
+
+
+class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the log is kept.
+
+    Attributes:
+        keep_live: Newest events whose payloads stay in the database; older ones are sealed to Parquet.
+        queue_limit: Events that may wait to be written; more are answered 503.
+    """
+
+    keep_live: Count = 1_000_000
+    queue_limit: Count = 50_000
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set.
+
+    Attributes:
+        home: Folder that holds all state.
+        tracking_uri: MLflow tracking server or store; empty means the store inside ``home``.
+    """
+
+    home: Path
+    tracking_uri: str = ""
+    server: ServerConfig = ServerConfig()
+    decision: DecisionConfig = DecisionConfig()
+    log: LogConfig = LogConfig()
+
+
+def load_config(home: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read ``<home>/headset.toml`` if it exists, then the environment, then ``overrides`` (dotted names).
+
+    Raises:
+        InvalidInput: a file, name or value is wrong; the message names it.
+
+    >>> load_config(Path("/nowhere"), {"HEADSET_SERVER_PORT": "9000"}).server.port
+    9000
+    """
+    tree: dict[str, Any] = _read(home / "headset.toml") | {"home": str(home)}
+    for name, value in _settings(environ).items() | (overrides or {}).items():
+        _put(tree, name, value)
+    try:
+        return msgspec.convert(tree, Config, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at ")
+        raise InvalidInput(path.strip("`$.") or "headset.toml", f"{message}; see docs/configuration.md") from None
+
+
+def _path(kind: type, value: object) -> Path:
+    if kind is not Path or not isinstance(value, str):
+        raise NotImplementedError(kind)
+    return Path(value)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InvalidInput(str(path), f"cannot be read as TOML ({error})") from None
+
+
+def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str]]:
+    known: dict[str, str] = {"HEADSET_TRACKING_URI": "tracking_uri"}
+    lists = {f"decision.{field.name}" for field in msgspec.structs.fields(DecisionConfig) if field.default == ()}
+    for section, kind in (("server", ServerConfig), ("decision", DecisionConfig), ("log", LogConfig)):
+        for field in msgspec.structs.fields(kind):
+            known[f"HEADSET_{section}_{field.name}".upper()] = f"{section}.{field.name}"
+    found = {known[name]: value for name, value in environ.items() if name in known}
+    return {name: value.split(",") if name in lists else value for name, value in found.items()}
+
+
+def _put(tree: dict[str, Any], name: str, value: object) -> None:
+    *sections, leaf = name.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise InvalidInput(section, "is a section in headset.toml; write [section] and its names below")
+    tree[leaf] = value

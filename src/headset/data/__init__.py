@@ -1,0 +1,1 @@
+"""Data sets: importing them into the log, and reading them back from it."""

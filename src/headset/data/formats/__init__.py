@@ -1,0 +1,1 @@
+"""One file per format; each has ``parse(stream)``, a :data:`headset.data.row.Parser`."""

@@ -1,0 +1,332 @@
+"""The vocabulary of the log: names and fields that all parts share, and no behaviour.
+
+Every event says what happened, in the past tense. Times are microseconds since the epoch (UTC).
+Text a person wrote appears only as :data:`Sealed`, which the vault alone can make and open.
+Fields are added with defaults and never change their meaning; a change of meaning is a new
+``schema_version``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NewType, dataclass_transform
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+Sealed = NewType("Sealed", str)
+"""Redacted, encrypted text: base64 of nonce and ciphertext under the subject's key."""
+
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+Speaker = Literal["customer", "agent", "bot"]
+Arm = Literal["champion", "candidate", "shadow"]
+Route = Literal["bot", "human"]
+RouteReason = Literal[
+    "confident", "low_confidence", "asked_for_human", "sentiment", "not_automated", "model_error", "with_human"
+]
+FeedbackAction = Literal["accepted", "edited", "overridden", "rejected", "ignored"]
+Resolution = Literal["resolved", "unresolved", "transferred", "abandoned"]
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, tag_field="type"):
+    """What an event says beyond its envelope; the class name is the event's type."""
+
+
+class Alternative(Struct, frozen=True):
+    """One intent a model considered, with its calibrated probability."""
+
+    intent: str
+    confidence: Ratio
+
+
+class ConversationStarted(Payload):
+    """A customer opened a conversation."""
+
+    channel: str = "chat"
+    queue: str = "default"
+    language: str = "en"
+    customer_id: str | None = None
+    attributes: dict[str, str] = {}
+
+
+class TurnReceived(Payload):
+    """Someone said something. ``position`` counts the conversation's turns from 0."""
+
+    turn_id: str
+    position: int
+    speaker: Speaker
+    text: Sealed
+    speaker_id: str | None = None
+    sentiment: float | None = None
+    redactions: dict[str, int] = {}
+
+
+class DecisionServed(Payload):
+    """A model's answer to a customer turn, as it was used."""
+
+    decision_id: str
+    turn_id: str
+    position: int
+    model: str
+    model_version: str
+    arm: Arm
+    intent: str | None
+    confidence: Ratio
+    route: Route
+    reason: RouteReason
+    latency_ms: float
+    alternatives: list[Alternative] = []
+    scope: float | None = None
+    sentiment: float | None = None
+    suggestions: list[Sealed] = []
+    feature_versions: dict[str, str] = {}
+    feature_hash: str = ""
+    degraded: bool = False
+    error: str | None = None
+
+
+class DecisionShadowed(Payload):
+    """What a model that serves nobody would have answered to the same turn."""
+
+    decision_id: str
+    shadow_of: str
+    turn_id: str
+    model: str
+    model_version: str
+    intent: str | None
+    confidence: Ratio
+    route: Route
+    latency_ms: float
+    alternatives: list[Alternative] = []
+    error: str | None = None
+
+
+class SuggestionShown(Payload):
+    """An agent's screen displayed a decision's suggestions."""
+
+    decision_id: str
+    agent_id: str
+
+
+class FeedbackRecorded(Payload):
+    """What the agent did with a decision. ``edit_distance`` is Levenshtein / longer length, 0 to 1."""
+
+    decision_id: str
+    action: FeedbackAction
+    agent_id: str
+    intent: str | None = None
+    reply: Sealed | None = None
+    edit_distance: Ratio | None = None
+
+
+class HandoffRequested(Payload):
+    """The conversation goes to a person, with what they need so the customer repeats nothing."""
+
+    decision_id: str
+    queue: str
+    reason: RouteReason
+    summary: Sealed
+    steps_tried: list[str]
+    due_time: int
+
+
+class HandoffAccepted(Payload):
+    """An agent took the conversation over."""
+
+    agent_id: str
+
+
+class ConversationEnded(Payload):
+    """No more turns are expected."""
+
+    ended_by: Literal["customer", "agent", "bot", "timeout"]
+
+
+class OutcomeRecorded(Payload):
+    """How the customer's problem ended; parts of it may come days later, in several events."""
+
+    resolution: Resolution | None = None
+    handle_time_s: Annotated[float, Meta(ge=0)] | None = None
+    csat: Annotated[float, Meta(ge=1, le=5)] | None = None
+    reopened: bool | None = None
+
+
+class LabelRecorded(Payload):
+    """A verified truth about a turn, or about the whole conversation when ``turn_id`` is None."""
+
+    kind: Literal["intent", "satisfaction"]
+    value: str
+    turn_id: str | None = None
+    rater: str | None = None
+
+
+class ModelRegistered(Payload):
+    """A trained model version entered the registry."""
+
+    model: str
+    version: str
+    artifact_sha256: str
+    run_id: str
+    dataset: str
+    data_fingerprint: str
+    commit: str
+    seed: int
+    metrics: dict[str, float]
+    encoder_version: str
+    signature: str = ""
+
+
+class GateEvaluated(Payload):
+    """A validation gate judged a model version."""
+
+    model: str
+    version: str
+    gate: str
+    result: Literal["pass", "fail", "inconclusive"]
+    evidence: dict[str, float] = {}
+
+
+class RolloutStarted(Payload):
+    """A plan began to move traffic to a candidate."""
+
+    rollout_id: str
+    model: str
+    candidate: str
+    plan: str
+
+
+class SplitChanged(Payload):
+    """The share of traffic per model version changed."""
+
+    rollout_id: str
+    model: str
+    shares: dict[str, Ratio]
+
+
+class VerdictReached(Payload):
+    """The judge compared baseline and candidate."""
+
+    rollout_id: str
+    verdict: Literal["pass", "fail", "inconclusive"]
+    evidence: dict[str, float] = {}
+
+
+class RolledBack(Payload):
+    """A candidate lost all its traffic."""
+
+    rollout_id: str
+    model: str
+    reason: str
+
+
+class Promoted(Payload):
+    """An alias now points at this model version."""
+
+    model: str
+    version: str
+    alias: str
+    evidence: str
+
+
+class DriftDetected(Payload):
+    """A detector found that incoming data, or its meaning, changed."""
+
+    kind: Literal["seasonal", "emergent", "gradual"]
+    detector: str
+    segment: str
+    statistic: float
+    threshold: float
+
+
+class AlertRaised(Payload):
+    """A rule's condition became true."""
+
+    alert_id: str
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    message: str
+
+
+class AlertResolved(Payload):
+    """A rule's condition is no longer true."""
+
+    alert_id: str
+
+
+class RetrainingStarted(Payload):
+    """A retraining began, for a reason."""
+
+    retraining_id: str
+    model: str
+    reason: str
+
+
+class RetrainingEnded(Payload):
+    """A retraining ended."""
+
+    retraining_id: str
+    result: Literal["candidate", "rejected", "failed"]
+    version: str | None = None
+
+
+class SubjectErased(Payload):
+    """A subject's key was destroyed: its texts are unreadable everywhere."""
+
+    requested_by: str
+    reason: str
+
+
+AnyPayload = (
+    ConversationStarted
+    | TurnReceived
+    | DecisionServed
+    | DecisionShadowed
+    | SuggestionShown
+    | FeedbackRecorded
+    | HandoffRequested
+    | HandoffAccepted
+    | ConversationEnded
+    | OutcomeRecorded
+    | LabelRecorded
+    | ModelRegistered
+    | GateEvaluated
+    | RolloutStarted
+    | SplitChanged
+    | VerdictReached
+    | RolledBack
+    | Promoted
+    | DriftDetected
+    | AlertRaised
+    | AlertResolved
+    | RetrainingStarted
+    | RetrainingEnded
+    | SubjectErased
+)
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """The envelope of everything that happens.
+
+    Attributes:
+        event_id: UUIDv7, or UUIDv8 where the same news may be told twice; appending it again adds nothing.
+        event_time: When it happened; may be late or out of order.
+        subject: Whose key seals the texts: the customer, else the conversation; for control
+            events the thing they are about (``model:intent``).
+        conversation_id: The conversation it belongs to, if any.
+        source: Who said so: ``api``, ``import:NAME``, ``train``.
+        append_time: When the log recorded it; the log stamps it.
+    """
+
+    event_id: UUID
+    event_time: int
+    subject: str
+    source: str
+    payload: AnyPayload
+    conversation_id: str | None = None
+    schema_version: int = 1
+    append_time: int = 0
+
+    @property
+    def type(self) -> str:
+        """The payload's class name, e.g. ``TurnReceived``."""
+        return type(self.payload).__name__

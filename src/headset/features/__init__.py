@@ -1,0 +1,1 @@
+"""Signals computed from conversations."""

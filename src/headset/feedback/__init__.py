@@ -1,0 +1,1 @@
+"""The decision record: what was decided, what the agent did, how it ended."""

@@ -1,0 +1,1 @@
+"""Key figures of models and of the business, from the decision record."""

@@ -1,0 +1,1 @@
+"""Model versions, their artifacts and the aliases that say which one serves."""

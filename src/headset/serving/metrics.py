@@ -1,0 +1,53 @@
+"""Technical metrics in the Prometheus text format. Labels hold names from fixed sets, never text or ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from headset.serving.request import Decision
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """The serving process's own registry, so that two services in one process do not collide."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._decisions = Counter(
+            "headset_decisions",
+            "Decisions served",
+            ["model_version", "route", "reason", "degraded"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "headset_decision_seconds",
+            "Seconds from the request's arrival to the durable answer",
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "headset_refused_requests", "Requests refused, by HTTP status", ["status"], registry=self._registry
+        )
+        self.waiting = Gauge("headset_turns_in_progress", "Turns being decided now", registry=self._registry)
+        self._children: dict[tuple[str, str, str, bool], Counter] = {}
+
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """Count a decision and its time."""
+        labels = (decision.model_version, decision.route, decision.reason, decision.degraded)
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._decisions.labels(*map(str, labels))
+        child.inc()
+        self._seconds.observe(seconds)
+
+    def refused(self, status: int) -> None:
+        """Count a refusal."""
+        self._refused.labels(str(status)).inc()
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self._registry)

@@ -1,0 +1,125 @@
+"""Suggested replies: what agents answered to the most similar customer turns.
+
+The projection keeps the newest distinct replies, each with the customer turn it answered, sealed as in
+the log. The serving process embeds those turns when it loads them, so a decision costs one small
+matrix product, however long the history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headset.core.errors import TextErased
+from headset.events.schema import Sealed, TurnReceived
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from headset.events.log import Record
+    from headset.events.vault import Vault
+    from headset.features.encoder import Encoder
+
+REPLY_LIMIT = 2_048
+_OPEN_LIMIT = 20_000
+
+
+class ReplyHistory:
+    """A projection: pairs of a customer turn and the agent's answer to it."""
+
+    name = "replies"
+    version = 1
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """See :meth:`Projection.create`."""
+        connection.execute(
+            "CREATE TABLE unanswered (conversation_id TEXT PRIMARY KEY, position INTEGER, subject TEXT, turn TEXT)"
+        )
+        connection.execute(
+            "CREATE TABLE replies (digest BLOB PRIMARY KEY, event_time INTEGER, subject TEXT, turn TEXT, reply TEXT)"
+        )
+        connection.execute("CREATE INDEX replies_by_time ON replies (event_time)")
+
+    def apply(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+        """See :meth:`Projection.apply`."""
+        for record in records:
+            event = record.event
+            if not isinstance(event.payload, TurnReceived) or event.conversation_id is None:
+                continue
+            if event.payload.speaker == "customer":
+                connection.execute(
+                    "INSERT INTO unanswered VALUES (?, ?, ?, ?) ON CONFLICT (conversation_id) DO UPDATE SET"
+                    " position = excluded.position, subject = excluded.subject, turn = excluded.turn"
+                    " WHERE excluded.position > position",
+                    (event.conversation_id, event.payload.position, event.subject, event.payload.text),
+                )
+            elif event.payload.speaker == "agent":
+                self._answered(connection, record, event.payload)
+        connection.execute(
+            "DELETE FROM unanswered WHERE rowid <= (SELECT max(rowid) FROM unanswered) - ?", (_OPEN_LIMIT,)
+        )
+        connection.execute(
+            "DELETE FROM replies WHERE digest IN"
+            " (SELECT digest FROM replies ORDER BY event_time DESC LIMIT -1 OFFSET ?)",
+            (REPLY_LIMIT,),
+        )
+
+    def _answered(self, connection: sqlite3.Connection, record: Record, reply: TurnReceived) -> None:
+        event = record.event
+        row = connection.execute(
+            "SELECT subject, turn FROM unanswered WHERE conversation_id = ? AND position < ?",
+            (event.conversation_id, reply.position),
+        ).fetchone()
+        if row is None or row[0] != event.subject:
+            return
+        try:
+            text = self._vault.open(event.subject, reply.text)
+        except TextErased:
+            return
+        digest = hashlib.sha256(" ".join(text.lower().split()).encode()).digest()
+        connection.execute(
+            "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)",
+            (digest, event.event_time, event.subject, row[1], reply.text),
+        )
+
+
+class Replies:
+    """The replies in memory, searched by cosine similarity. Replaced whole, so readers need no lock."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._held: tuple[NDArray[np.float32], list[str]] = (np.zeros((0, encoder.dim), np.float32), [])
+
+    def load(self, connection: sqlite3.Connection, vault: Vault) -> int:
+        """Take over what the projection holds now; returns how many replies."""
+        turns, replies = [], []
+        for subject, turn, reply in connection.execute(
+            "SELECT subject, turn, reply FROM replies ORDER BY event_time DESC, digest"
+        ):
+            try:
+                turns.append(vault.open(subject, Sealed(turn)))
+                replies.append(vault.open(subject, Sealed(reply)))
+            except TextErased:
+                del turns[len(replies) :]
+        if replies:
+            vectors = self._encoder.encode(turns)
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            self._held = (vectors / np.maximum(lengths, np.float32(1e-12)), replies)
+        return len(replies)
+
+    def nearest(self, embedding: NDArray[np.float32], count: int) -> list[str]:
+        """Up to ``count`` replies to the turns most similar to ``embedding`` (shape ``(dim,)``), best first."""
+        vectors, replies = self._held
+        if not replies or count == 0:
+            return []
+        similarity = vectors @ embedding
+        best = np.argpartition(-similarity, min(count, len(replies)) - 1)[:count]
+        return [replies[index] for index in best[np.argsort(-similarity[best], kind="stable")]]

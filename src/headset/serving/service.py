@@ -1,0 +1,181 @@
+"""The running service: what the handlers use, and the upkeep beside the request path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from headset.core.errors import AccessDenied, HeadsetError, ModelFailed
+from headset.serving.batcher import Batcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from headset.core.clock import Clock
+    from headset.core.config import Config
+    from headset.events.log import Log
+    from headset.events.vault import Vault
+    from headset.registry.store import Registry
+    from headset.serving.decision import DecisionService
+    from headset.serving.feedback import FeedbackService
+    from headset.serving.keys import ApiKey, ApiKeys, Scope
+    from headset.serving.metrics import Metrics
+    from headset.serving.prediction import Prediction, Predictor
+
+_BEARER = "Bearer "
+_logger = logging.getLogger("headset.serving")
+
+
+class Model:
+    """The predictor in use behind its batcher; exchanged while serving, between two batches.
+
+    Args:
+        name: Name of the registered model.
+        load: The predictor of the current champion, or None while there is none; called off the loop.
+        loop: The loop the callers run on.
+    """
+
+    def __init__(
+        self, name: str, load: Callable[[str], Predictor | None], loop: asyncio.AbstractEventLoop, config: Config
+    ) -> None:
+        self.name = name
+        self._load = load
+        self._predictor: Predictor | None = None
+        self._batcher: Batcher[str, Prediction] = Batcher(
+            self._answer,
+            loop,
+            stall_s=config.decision.stall_ms / 1000,
+            batch_limit=config.decision.batch_limit,
+        )
+
+    @property
+    def version(self) -> str:
+        """The version in use; empty while there is none."""
+        return self._predictor.model_version if self._predictor else ""
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why no model can answer, if so."""
+        if self._predictor is None:
+            return f"no champion of model {self.name!r} is registered; train one with 'headset train'"
+        return "model calls are stuck; restart the server" if self._batcher.stuck else None
+
+    async def predict(self, text: str) -> Prediction:
+        """The prediction for one redacted text.
+
+        Raises:
+            ModelFailed: there is no model, it raised, or it did not answer in time.
+        """
+        if self._predictor is None:
+            raise ModelFailed(f"no champion of model {self.name!r} is registered")
+        return await self._batcher.submit(text)
+
+    def refresh(self) -> None:
+        """Take the champion into use if it is another one than now; the old one serves until then."""
+        fresh = self._load(self.version)
+        if fresh is not None:
+            self._predictor = fresh
+            _logger.info("model %s version %s serves", self.name, fresh.model_version)
+
+    def close(self) -> None:
+        """Stop the model's thread."""
+        self._batcher.close()
+
+    def _answer(self, texts: Sequence[str]) -> Sequence[Prediction]:
+        predictor = self._predictor
+        return predictor.predict(texts) if predictor else ()
+
+
+class Service:
+    """Everything a handler needs, opened and closed with the server.
+
+    Args:
+        kpis: The KPI report as JSON, over the last hours or all time.
+        upkeep: Work repeated beside the requests, as (seconds between runs, function run in a thread).
+        on_close: Called last, in order, to release stores.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        config: Config,
+        log: Log,
+        vault: Vault,
+        keys: ApiKeys,
+        registry: Registry,
+        metrics: Metrics,
+        model: Model,
+        decisions: DecisionService,
+        feedback: FeedbackService,
+        kpis: Callable[[float | None], bytes],
+        upkeep: Sequence[tuple[float, Callable[[], object]]],
+        on_close: Sequence[Callable[[], None]],
+    ) -> None:
+        self.clock = clock
+        self.log = log
+        self.vault = vault
+        self.registry = registry
+        self.metrics = metrics
+        self.decisions = decisions
+        self.feedback = feedback
+        self.kpis = kpis
+        self._keys = keys
+        self._model = model
+        self._drain_s = config.server.drain_s
+        self._on_close = on_close
+        self._draining = False
+        self._tasks = [asyncio.create_task(_repeat(*each)) for each in upkeep]
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that decides."""
+        return self._model.name
+
+    @property
+    def model_version(self) -> str:
+        """Version that decides; empty while there is none."""
+        return self._model.version
+
+    async def predict(self, text: str) -> Prediction:
+        """See :meth:`Model.predict`."""
+        return await self._model.predict(text)
+
+    def authorise(self, header: str | None, scope: Scope) -> ApiKey:
+        """The key in an ``Authorization`` header, if it may do ``scope``.
+
+        Raises:
+            AccessDenied: the header is missing or malformed, or the key may not.
+        """
+        if header is not None and not header.startswith(_BEARER):
+            raise AccessDenied("the Authorization header has no bearer key; send 'Authorization: Bearer KEY'")
+        return self._keys.check(header and header[len(_BEARER) :].strip(), scope)
+
+    def obstacle(self) -> str | None:
+        """Why the service is not ready, if so."""
+        return "the server is shutting down" if self._draining else self._model.obstacle
+
+    async def close(self) -> None:
+        """Let turns in progress finish, then release everything; what was acknowledged is already durable."""
+        self._draining = True
+        deadline = self.clock.monotonic() + self._drain_s
+        while self.decisions.waiting and self.clock.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._model.close()
+        for release in self._on_close:
+            with contextlib.suppress(HeadsetError):
+                release()
+
+
+async def _repeat(seconds: float, work: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await asyncio.to_thread(work)
+        except HeadsetError as error:
+            _logger.warning("upkeep failed, it is tried again in %g s: %s", seconds, error)

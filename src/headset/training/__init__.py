@@ -1,0 +1,1 @@
+"""From a dataset in the log to a registered model version."""

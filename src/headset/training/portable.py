@@ -1,0 +1,55 @@
+"""A registered model as any MLflow user loads it: ``mlflow.pyfunc.load_model("models:/intent@champion")``.
+
+MLflow runs this file ("models from code") wherever the model is loaded, so nothing is pickled. It reads
+the same compiled artifact as the server does, with the same numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow.models
+import pandas as pd  # type: ignore[import-untyped]
+from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModelContext  # noqa: TC002 - MLflow reads the annotations
+
+from headset.core.errors import ModelFailed
+from headset.features.static_encoder import load_encoder
+from headset.registry.scorer import Scorer
+
+
+class PortableModel(PythonModel):
+    """Texts in the column ``text``; out come the intent, its calibrated confidence, and the scope score."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the artifact and the encoder it was trained with.
+
+        Raises:
+            ArtifactError: a file is missing or was changed.
+            ModelFailed: the installed Headset has another encoder.
+        """
+        self._scorer = Scorer.load(Path(context.artifacts["model"]))
+        self._encoder = load_encoder()
+        needed = context.model_config["encoder_version"]
+        if self._encoder.version != needed:
+            raise ModelFailed(
+                f"the model needs the encoder {needed}, the installed Headset has {self._encoder.version};"
+                " install the version named in the model's requirements.txt"
+            )
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
+        """One row per text; ``automatic`` is true from the threshold on that was chosen for the stated precision."""
+        texts = [str(text) for text in model_input["text"]]
+        scores = self._scorer.score(texts, self._encoder.encode(texts))
+        confidence = scores.probabilities.max(axis=1, initial=0.0).astype(float)
+        return pd.DataFrame(
+            {
+                "intent": [self._scorer.labels[column] for column in scores.probabilities.argmax(axis=1)],
+                "confidence": confidence,
+                "in_scope": scores.in_scope.astype(float),
+                "automatic": confidence >= self._scorer.threshold,
+            }
+        )
+
+
+mlflow.models.set_model(PortableModel())

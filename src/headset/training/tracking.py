@@ -1,0 +1,207 @@
+"""Training runs in MLflow: what went in, how good it was, and the model itself, loadable by any MLflow user.
+
+MLflow is configured by environment variables it reads when it is imported, here and nowhere else: no
+telemetry, no chatter, short patience with a server that does not answer. What the user has set holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+_SETTINGS = {
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+}
+for _name, _value in _SETTINGS.items():
+    os.environ.setdefault(_name, _value)  # noqa: TID251 - the only way MLflow takes them
+
+import mlflow  # noqa: E402 - reads the settings above
+import mlflow.pyfunc  # noqa: E402
+import pandas as pd  # type: ignore[import-untyped]  # noqa: E402
+from mlflow.entities import Metric, Param, RunStatus, RunTag  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.models import Model, ModelSignature  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+
+from headset.core.errors import StorageFailed  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_EXAMPLES = ["Where is my card?", "I want to speak to a person."]
+
+
+class Run(Struct, frozen=True):
+    """What is kept of one training.
+
+    Attributes:
+        model: Name of the experiment and of the registered model.
+        started: Microseconds since the epoch.
+        ended: The same, when the model was fitted and evaluated.
+        params: What was chosen before fitting.
+        metrics: What was measured; finite numbers.
+        tags: Where it came from: data, commit, versions.
+        report: Folder of tables and pictures.
+    """
+
+    model: str
+    started: int
+    ended: int
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    report: Path
+
+
+class Portable(Struct, frozen=True):
+    """The model as MLflow keeps it.
+
+    Attributes:
+        code: File that MLflow runs to load the model.
+        artifact: Folder that the code reads.
+        signature: JSON of inputs and outputs, in MLflow's form.
+        config: What else the code needs to know.
+        requirements: What to install where the model is loaded.
+        alias: Points at the new version; None for no alias.
+    """
+
+    code: Path
+    artifact: Path
+    signature: str
+    config: Mapping[str, str]
+    requirements: tuple[str, ...]
+    alias: str | None
+
+
+class Tracker:
+    """One MLflow store: a database with a folder of artifacts, or a tracking server.
+
+    Args:
+        uri: ``sqlite:///PATH``, ``postgresql://…`` or ``http(s)://…``.
+        artifacts: Where artifacts go; None leaves that to the server.
+
+    Raises:
+        StorageFailed: the store does not answer; the message names it, without any password.
+    """
+
+    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+        self.uri = without_password(uri)
+        self._full_uri = uri
+        self._artifacts = artifacts
+        with self._translated("reached"):
+            self._client = MlflowClient(uri, uri)
+            self._client.search_experiments(max_results=1)
+
+    @contextmanager
+    def record(self, run: Run, portable: Portable) -> Iterator[str]:
+        """Keep a run with its model, then enter the block with the run's id.
+
+        When the block raises, the run is marked as failed and the model version is taken back.
+
+        Raises:
+            StorageFailed: something could not be kept; the block was not entered.
+        """
+        with self._translated("written"):
+            experiment = self._experiment(run.model)
+            run_id = str(self._client.create_run(experiment, start_time=run.started // 1_000).info.run_id)
+        version = None
+        try:
+            with self._translated("written"):
+                self._keep(run_id, run)
+                version = self._register(run_id, run.model, portable)
+                self._client.set_terminated(run_id, end_time=run.ended // 1_000)
+            yield run_id
+        except BaseException:
+            with suppress(Exception):
+                self._client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED))
+                if version is not None:
+                    self._client.delete_model_version(run.model, version)
+            raise
+
+    def _experiment(self, name: str) -> str:
+        known = self._client.get_experiment_by_name(name)
+        if known is not None:
+            return str(known.experiment_id)
+        place = None if self._artifacts is None else self._artifacts.absolute().as_uri()
+        return str(self._client.create_experiment(name, artifact_location=place))
+
+    def _keep(self, run_id: str, run: Run) -> None:
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, run.ended // 1_000, 0) for name, value in run.metrics.items()],
+            params=[Param(name, value) for name, value in run.params.items()],
+            tags=[RunTag(name, value) for name, value in run.tags.items()],
+        )
+        self._client.log_artifacts(run_id, str(run.report))
+
+    def _register(self, run_id: str, name: str, portable: Portable) -> str:
+        with self._as_default():
+            logged = Model.log(
+                artifact_path=None,
+                flavor=mlflow.pyfunc,
+                name=name,
+                run_id=run_id,
+                python_model=str(portable.code),
+                artifacts={"model": str(portable.artifact)},
+                model_config=dict(portable.config),
+                signature=ModelSignature.from_dict(json.loads(portable.signature)),
+                input_example=pd.DataFrame({"text": _EXAMPLES}),
+                pip_requirements=list(portable.requirements),
+            )
+            with suppress(MlflowException):  # it exists from the second run on
+                self._client.create_registered_model(name)
+            made = self._client.create_model_version(name, logged.model_uri, run_id, model_id=logged.model_id)
+            if portable.alias is not None:
+                self._client.set_registered_model_alias(name, portable.alias, made.version)
+        return str(made.version)
+
+    @contextmanager
+    def _as_default(self) -> Iterator[None]:
+        """MLflow logs models only to the process's default store; the user's own is put back.
+
+        Its deprecated calls to its own dependencies are no news to the user.
+        """
+        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        mlflow.set_tracking_uri(self._full_uri)
+        mlflow.set_registry_uri(self._full_uri)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                yield
+        finally:
+            mlflow.set_tracking_uri(before[0])
+            mlflow.set_registry_uri(before[1])
+
+    @contextmanager
+    def _translated(self, deed: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever MLflow's drivers raise
+            problem = " ".join(str(error).replace(self._full_uri, self.uri).split())[:200]
+            raise StorageFailed(
+                f"the MLflow store {self.uri} cannot be {deed}, so nothing was registered;"
+                f" start it, or set tracking_uri to another ({problem})"
+            ) from None
+
+
+def without_password(uri: str) -> str:
+    """``uri`` as it may be shown and kept.
+
+    >>> without_password("https://ann:secret@tracking.example:5000/x")
+    'https://tracking.example:5000/x'
+    """
+    return re.sub(r"//[^/]*@", "//", uri)

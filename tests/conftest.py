@@ -1,0 +1,70 @@
+"""What every test may use: order, seeds, and services that may be absent."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+SERVICES = {
+    "postgresql": "postgresql://127.0.0.1:5432",
+    "redis": "redis://127.0.0.1:6379",
+    "nats": "nats://127.0.0.1:4222",
+}
+
+settings.register_profile("dev", deadline=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--seed", type=int, default=7, help="what the `seed` fixture gives (default: 7)")
+
+
+def pytest_report_header(config):
+    profile = settings.get_current_profile_name()
+    return f"seed: {config.getoption('seed')} (--seed), Hypothesis profile: {profile}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Quick tests first, so that most mistakes show within seconds."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture
+def seed(request):
+    return request.config.getoption("seed")
+
+
+@pytest.fixture
+def root():
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture
+def requires_service():
+    """``requires_service("redis")`` gives its URL (``HEADSET_REDIS_URL``), or skips where none answers.
+
+    With ``HEADSET_REQUIRE_SERVICES=1`` the test fails instead: CI must not pass by skipping.
+    """
+
+    def url(name):
+        address = os.environ.get(f"HEADSET_{name.upper()}_URL", SERVICES[name])
+        place = urlsplit(address)
+        try:
+            socket.create_connection((place.hostname, place.port), timeout=1).close()
+        except OSError as error:
+            absent = f"{name} does not answer at {address} ({error}); set HEADSET_{name.upper()}_URL"
+            if os.environ.get("HEADSET_REQUIRE_SERVICES") == "1":
+                pytest.fail(absent)
+            pytest.skip(absent)
+        return address
+
+    return url
