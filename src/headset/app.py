@@ -8,7 +8,7 @@ import os
 import random
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
     from headset.features.encoder import Encoder
+    from headset.feedback.table import DecisionTable
     from headset.monitoring.report import ModelReport
     from headset.serving.metrics import Metrics
     from headset.serving.prediction import IntentPredictor
@@ -92,11 +93,17 @@ class Installation:
     @cached_property
     def record(self) -> Projector:
         """The decision record; call ``catch_up`` before reading what must be current."""
-        return Projector(self.log, DecisionRecord(), self.record_path)
+        return Projector(self.log, DecisionRecord(), self._record_path)
 
     @property
-    def record_path(self) -> Path:
-        """File of the decision record."""
+    def decisions(self) -> DecisionTable:
+        """The decision record as a DuckDB table, as of the last ``record.catch_up()``."""
+        from headset.feedback.table import DecisionTable
+
+        return DecisionTable(self._record_path, self.config.home / "projections" / "decisions")
+
+    @property
+    def _record_path(self) -> Path:
         return self.config.home / "projections" / "decisions.db"
 
     @cached_property
@@ -163,7 +170,8 @@ class Installation:
 
         since = None if hours is None else self.clock.now() - round(hours * 3600 * MICROSECONDS)
         self.record.catch_up()
-        return report(self.record.connection, since=since)
+        with closing(self.decisions.open(since=since)) as connection:
+            return report(connection, since=since)
 
     def kpis(self, hours: float | None) -> bytes:
         """The same as JSON."""
@@ -219,13 +227,22 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     append = AsyncAppender(parts.log, loop).append
     conversations = Conversations(parts.log, parts.vault)
     replies = Replies(parts.encoder)
-    model = Model(config.decision.model, lambda version: parts.predictor(replies, version), loop, config)
+    predictors: list[IntentPredictor] = []
+
+    def load(serving: str) -> IntentPredictor | None:
+        fresh = parts.predictor(replies, serving)
+        if fresh is not None:
+            predictors[:] = [fresh]
+            refresh_replies()
+        return fresh
 
     def refresh_replies() -> None:
         parts.replies.catch_up()
-        replies.load(parts.replies.connection, parts.vault)
+        for predictor in predictors:
+            replies.load(parts.replies.connection, parts.vault, predictor.intents_of)
 
-    await asyncio.to_thread(refresh_replies)
+    model = Model(config.decision.model, load, loop, config)
+
     await asyncio.to_thread(model.refresh)
     return Service(
         clock=parts.clock,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headset.core.config import Config
 
 STARTER = "starter"
-_STARTER_EXAMPLES = 4_000
+_STARTER_EXAMPLES = 2_000
 _STARTER_CONVERSATIONS = 300
 _SEED = 7
 _STOP_S = 15.0

@@ -22,7 +22,6 @@ def test_what_was_imported_is_read_back_sorted(import_as, log, vault, write):
 
 
 def test_equal_content_has_equal_order_and_fingerprint(import_as, log, vault, write):
-    header, *rows = ROWS.split()
     import_as("csv", write(ROWS), "one")
     import_as("csv", write("text,label\n" + "\n".join(reversed(ROWS.splitlines()[1:]))), "two")
     import_as("csv", write(ROWS + "more,x\n"), "three")
@@ -78,5 +77,5 @@ def test_an_unknown_name_lists_the_data_sets_that_exist(import_as, log, vault, w
     import_as("csv", write(ROWS), "bank")
     import_as("uss", write("USER\tHi\tX\t3\n"), "rated")
     assert list_datasets(log) == {"bank": 4, "shop": 4}
-    with pytest.raises(NotFound, match="'rated' holds no labelled text.*there are: bank, shop"):
+    with pytest.raises(NotFound, match=r"'rated' holds no labelled text.*there are: bank, shop"):
         read_dataset(log, vault, "rated")

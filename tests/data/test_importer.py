@@ -7,10 +7,10 @@ import pytest
 
 from headset.core.errors import InvalidInput, StorageFailed
 from headset.data import importer
+from headset.data.dataset import read_dataset
 from headset.data.importer import import_items
 from headset.data.row import Row
 from headset.events.door import Door
-from headset.events.sqlite import SqliteLog
 
 NOW = 1_790_000_000_000_000
 
@@ -169,7 +169,7 @@ def test_a_conversation_id_used_twice_in_a_file_is_reported(import_as, write):
     twice = {"conversation_id": "c1", "turns": [say("hi")]}
     report = import_as("jsonl", write(lines(twice, twice)))
     assert (report.added, report.bad[0].number) == (1, 2)
-    assert "was in a line above" in report.bad[0].problem
+    assert "stands in this file twice" in report.bad[0].problem
 
 
 def test_satisfaction_is_recorded_per_rater_and_as_the_outcome(import_as, log, write):
@@ -255,17 +255,19 @@ def test_only_the_first_bad_rows_are_described_but_all_counted(import_as, write,
 
 
 @pytest.mark.slow
-def test_the_published_files_go_in_whole_and_once(real_file, vault, clock, tmp_path):
-    log = SqliteLog(tmp_path / "events.db", clock, before_commit=vault.flush)
-    expected = [("banking77", "train", 10_003), ("banking77", "test", 3_080), ("uss", "uss", 1_000)]
-    paths = {"train": "banking77/train.csv", "test": "banking77/test.csv", "uss": "uss/SGD.txt"}
-    for _ in range(2):
-        for format_name, name, rows in expected:
-            path = real_file(paths[name])
-            report = importer.import_file(path, format_name, name, log=log, door=Door(vault), clock=clock)
-            assert (report.rows, report.bad) == (rows, [])
-    assert report.already_there == 1_000
-    types = Counter(record.event.type for record in log.read(limit=1_000_000))
+def test_the_published_files_go_in_whole_and_once(real_file, import_as, log, vault):
+    files = [
+        ("banking77", "banking77/train.csv", "bank", 10_003),
+        ("banking77", "banking77/test.csv", "bank-test", 3_080),
+        ("uss", "uss/SGD.txt", "uss", 1_000),
+    ]
+    for format_name, path, name, rows in files:
+        report = import_as(format_name, real_file(path), name)
+        assert (report.added, report.bad) == (rows, [])
+    types = Counter(event.type for event in events(log))
     assert types["TurnReceived"] == 13_083 + 25_666
     assert types["OutcomeRecorded"] == 1_000
-    log.close()
+    before = log.head()
+    assert import_as("banking77", real_file("banking77/train.csv"), "bank").already_there == 10_003
+    assert log.head() == before
+    assert len(set(read_dataset(log, vault, "bank").labels)) == 77

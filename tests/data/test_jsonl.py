@@ -4,7 +4,7 @@ import json
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headset.core.clock import parse_iso
@@ -87,6 +87,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_make_the_reader_fail(content):
     assert all(isinstance(item, Dialogue | BadRow) for item in read(content))

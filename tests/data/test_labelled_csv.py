@@ -54,7 +54,9 @@ def test_a_quote_that_is_never_closed_does_not_swallow_a_long_file():
 
 def test_a_line_over_the_limit_is_reported_and_skipped(monkeypatch):
     monkeypatch.setattr(line.read_lines, "__defaults__", (64,))
-    assert numbers_and_texts(b"text,label\n" + b"x" * 200 + b",a\nok,b\n") == [(2, None), (3, "ok")]
+    long = b"x" * 200
+    assert numbers_and_texts(b"text,label\n" + long + b",a\nok,b\n") == [(2, None), (3, "ok")]
+    assert numbers_and_texts(b'text,label\n"one\n' + long + b'",a\nok,b\n') == [(2, None), (3, None), (4, "ok")]
 
 
 @pytest.mark.parametrize(

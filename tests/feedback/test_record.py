@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headset.core.clock import ManualClock
@@ -198,6 +198,7 @@ def test_no_order_or_batching_of_the_events_changes_the_table(news, data):
     assert tables[0] == tables[1]
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_rebuilt_table_equals_the_one_kept_up_to_date(tmp_path_factory, news, data):
     log = MemoryLog(ManualClock())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headset.core.errors import StorageFailed
@@ -50,7 +50,7 @@ def shown(table, **window):
 
 def written(folder):
     """Each file with its inode, which changes when it is written anew."""
-    return {path.name: path.stat().st_ino for path in (folder / "decisions").glob("*")}
+    return {path.name: path.stat().st_ino for path in (folder / "decisions").glob("[!.]*")}
 
 
 @pytest.fixture
@@ -66,6 +66,7 @@ def table(tmp_path, connection):
     return DecisionTable(tmp_path / "decisions.db", tmp_path / "decisions")
 
 
+@settings(max_examples=12)
 @given(data=st.data())
 def test_it_equals_the_record_whatever_was_exported_when(news, data):
     with tempfile.TemporaryDirectory() as folder:
@@ -156,6 +157,14 @@ def test_an_interrupted_export_is_done_again(tmp_path, connection, table, tell, 
     assert set(written(tmp_path)) == {"1970-01-01.parquet"}
 
 
+def test_what_changes_while_a_file_is_written_is_not_lost(monkeypatch, connection, table, tell, make):
+    tell(connection, make["served"]())
+    news = FeedbackRecorded(decision_id="d1", action="accepted", agent_id="ann")
+    monkeypatch.setattr("headset.feedback.table._sync", lambda path: tell(connection, news))
+    assert table.export() == 1
+    assert shown(table) == stored(connection)
+
+
 def test_a_damaged_file_is_named(tmp_path, connection, table, tell, make):
     tell(connection, make["served"]())
     table.export()
@@ -165,5 +174,5 @@ def test_a_damaged_file_is_named(tmp_path, connection, table, tell, make):
 
 
 def test_a_missing_record_is_named(tmp_path):
-    with pytest.raises(StorageFailed, match=r"none.db.*catch the projection up"):
+    with pytest.raises(StorageFailed, match=r"none.db.*catch it up"):
         DecisionTable(tmp_path / "none.db", tmp_path / "decisions").open()

@@ -51,6 +51,9 @@ class ScriptedPredictor:
     answer: Callable[[str], Prediction] = field(default=lambda _: says())
     model_version: str = "1"
 
+    def intents_of(self, texts, embeddings):
+        return [self.answer(text).intent for text in texts]
+
     def predict(self, texts):
         return [self.answer(text) for text in texts]
 

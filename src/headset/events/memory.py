@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -38,8 +39,7 @@ class MemoryLog:
     def append(self, events: Sequence[Event]) -> list[int]:
         """See :meth:`Log.append`."""
         with self._lock:
-            if self._closed:
-                raise StorageFailed("the log is closed; open it again to append")
+            self._require_open()
             return [self._keep(event) for event in events]
 
     def append_soon(self, events: Sequence[Event]) -> Future[list[int]]:
@@ -57,30 +57,38 @@ class MemoryLog:
         source: str | None = None,
     ) -> list[Record]:
         """See :meth:`Log.read`."""
-        found: list[Record] = []
-        for record in self._records[after:]:
-            if len(found) == limit:
-                break
-            if (types is None or record.event.type in types) and source in {None, record.event.source}:
-                found.append(record)
-        return found
+        self._require_open()
+        records = (self._records[index] for index in range(after, len(self._records)))
+        chosen = (
+            record
+            for record in records
+            if (types is None or record.event.type in types) and source in {None, record.event.source}
+        )
+        return list(islice(chosen, limit))
 
     def get(self, event_id: UUID) -> Record | None:
         """See :meth:`Log.get`."""
+        self._require_open()
         offset = self._offsets.get(event_id)
         return None if offset is None else self._records[offset - 1]
 
     def conversation(self, conversation_id: str) -> list[Record]:
         """See :meth:`Log.conversation`."""
-        return [self._records[offset - 1] for offset in self._conversations.get(conversation_id, ())]
+        self._require_open()
+        return [self._records[offset - 1] for offset in tuple(self._conversations.get(conversation_id, ()))]
 
     def head(self) -> int:
         """See :meth:`Log.head`."""
+        self._require_open()
         return len(self._records)
 
     def close(self) -> None:
         """See :meth:`Log.close`."""
         self._closed = True
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StorageFailed("the log is closed; its events are gone with it")
 
     def _keep(self, event: Event) -> int:
         known = self._offsets.get(event.event_id)

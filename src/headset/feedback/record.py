@@ -54,7 +54,6 @@ _TABLES = (
     CREATE INDEX decision_last ON decision (conversation_id, position, event_time, decision_id)
     WHERE arm <> 'shadow'
     """,
-    "CREATE INDEX decision_time ON decision (event_time)",
     """
     CREATE TABLE conversation (
         conversation_id TEXT PRIMARY KEY, stamp BLOB NOT NULL, channel TEXT, queue TEXT, language TEXT
@@ -88,7 +87,7 @@ _TABLES = (
         day INTEGER, conversation_id TEXT, position INTEGER NOT NULL, PRIMARY KEY (day, conversation_id)
     ) WITHOUT ROWID
     """,
-    "CREATE TABLE exported (day INTEGER PRIMARY KEY, revision INTEGER NOT NULL)",
+    "CREATE TABLE exported (day INTEGER PRIMARY KEY)",
     """
     CREATE VIEW decision_record AS
     SELECT
@@ -162,12 +161,10 @@ _OUTCOMES = {
 
 # A conversation's events can change every row of the conversation: the label of a turn is shared by all
 # decisions about it, and a new decision may take the outcome over from another.
-_MARK = """
-INSERT INTO changed SELECT DISTINCT event_time / {day}, conversation_id, ? FROM decision WHERE conversation_id = {of}
+_MARK = f"""
+INSERT INTO changed SELECT DISTINCT event_time / {DAY_US}, conversation_id, ? FROM decision WHERE conversation_id = ?
 ON CONFLICT (day, conversation_id) DO UPDATE SET position = excluded.position
-"""
-_MARK_CONVERSATION = _MARK.format(day=DAY_US, of="?")
-_MARK_DECISION = _MARK.format(day=DAY_US, of="(SELECT conversation_id FROM decision WHERE decision_id = ?)")
+"""  # noqa: S608 - a number
 
 
 class DecisionRecord:
@@ -194,19 +191,29 @@ class DecisionRecord:
     def apply(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
         """See :meth:`Projection.apply`."""
         rows: dict[str, list[Row]] = defaultdict(list)
-        conversations, decisions, position = set(), set(), records[-1].offset
+        conversations, decisions = set(), set()
         for record in records:
             event = record.event
             for statement, row in _rows(event, _stamp(event)):
                 rows[statement].append(row)
-                conversations.add((position, _conversation(event)))
-                decisions.add((position, getattr(event.payload, "decision_id", None)))
-        # Before as well as after: a decision told anew may have moved from another day or conversation.
-        connection.executemany(_MARK_DECISION, decisions)
+                conversations.add(_conversation(event))
+                decisions.add(getattr(event.payload, "decision_id", None))
+        # Before as well as after: a decision told anew may move from another day or conversation.
+        before = _conversations_of(connection, decisions)
+        _mark(connection, before, records[-1].offset)
         for statement, group in rows.items():
             connection.executemany(statement, group)
-        connection.executemany(_MARK_CONVERSATION, conversations)
-        connection.executemany(_MARK_DECISION, decisions)
+        after = _conversations_of(connection, decisions)
+        _mark(connection, conversations | before | after, records[-1].offset)
+
+
+def _conversations_of(connection: sqlite3.Connection, decision_ids: set[str | None]) -> set[str]:
+    query = "SELECT conversation_id FROM decision WHERE decision_id = ?"
+    return {name for one in decision_ids for (name,) in connection.execute(query, (one,))}
+
+
+def _mark(connection: sqlite3.Connection, conversations: set[str], position: int) -> None:
+    connection.executemany(_MARK, [(position, name) for name in conversations])
 
 
 def _stamp(event: Event) -> bytes:

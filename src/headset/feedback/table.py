@@ -8,6 +8,7 @@ with recent change, not with history.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import sqlite3
 from contextlib import closing, contextmanager
@@ -117,16 +118,13 @@ class DecisionTable:
             if _one(sqlite, "SELECT count(*) FROM changed") > self._largest_delta:
                 self._write_days(sqlite)
             first, last = _days(since, until)
-            sqlite.execute("BEGIN")
-            files = [
-                str(self._file(day))
-                for (day,) in sqlite.execute("SELECT day FROM exported WHERE day BETWEEN ? AND ?", (first, last))
-            ]
-            stale = _stale(sqlite, first, last)
-            fresh = pa.Table.from_batches(_batches(sqlite, first, last), SCHEMA)
-            sqlite.execute("COMMIT")
+            with _transaction(sqlite, "DEFERRED"):
+                query = "SELECT day FROM exported WHERE day BETWEEN ? AND ?"
+                files = [str(self._file(day)) for (day,) in sqlite.execute(query, (first, last))]
+                stale = _stale(sqlite, first, last)
+                fresh = pa.Table.from_batches(_batches(sqlite, first, last), SCHEMA)
         with _storage_errors(self._directory):
-            connection = duckdb.connect()
+            connection = _duckdb()
             connection.register("fresh", fresh)
             connection.register("stale", stale)
             connection.execute(f"CREATE TEMP VIEW decisions AS {_union(files)} {_window(since, until)}")
@@ -144,11 +142,7 @@ class DecisionTable:
         """
         with closing(self._connect()) as sqlite, _storage_errors(self._path):
             self._heal(sqlite)
-            written = self._write_days(sqlite)
-            known = {self._file(day) for (day,) in sqlite.execute("SELECT day FROM exported")}
-            for stray in set(self._directory.glob("*.parquet")) - known:
-                stray.unlink(missing_ok=True)
-        return written
+            return self._write_days(sqlite)
 
     def _connect(self) -> sqlite3.Connection:
         with _storage_errors(self._path):
@@ -168,59 +162,66 @@ class DecisionTable:
         lost = [(day,) for (day,) in sqlite.execute("SELECT day FROM exported") if not self._file(day).exists()]
         if not lost:
             return
-        sqlite.execute("BEGIN IMMEDIATE")
-        sqlite.executemany(
-            "INSERT OR REPLACE INTO changed SELECT DISTINCT event_time / "  # noqa: S608 - a number
-            f"{DAY_US}, conversation_id, 0 FROM decision WHERE event_time / {DAY_US} = ?",
-            lost,
-        )
-        sqlite.executemany("DELETE FROM exported WHERE day = ?", lost)
-        sqlite.execute("COMMIT")
+        with _transaction(sqlite, "IMMEDIATE"):
+            sqlite.executemany(
+                f"INSERT OR IGNORE INTO changed SELECT DISTINCT event_time / {DAY_US}, conversation_id, 0 "  # noqa: S608
+                f"FROM decision WHERE event_time / {DAY_US} = ?",
+                lost,
+            )
+            sqlite.executemany("DELETE FROM exported WHERE day = ?", lost)
 
     def _write_days(self, sqlite: sqlite3.Connection) -> int:
         self._directory.mkdir(parents=True, exist_ok=True)
-        days = [day for (day,) in sqlite.execute("SELECT DISTINCT day FROM changed ORDER BY day")]
-        return sum(self._write_day(sqlite, day) for day in days)
+        with (self._directory / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one writer at a time; the next finds little left to do
+            days = [day for (day,) in sqlite.execute("SELECT DISTINCT day FROM changed ORDER BY day")]
+            for day in days:
+                self._write_day(sqlite, day)
+            known = {self._file(day) for (day,) in sqlite.execute("SELECT day FROM exported")}
+            for stray in set(self._directory.glob("*.parquet")) - known:
+                stray.unlink()
+        return len(days)
 
-    def _write_day(self, sqlite: sqlite3.Connection, day: int) -> bool:
-        """Write one day; False when another process wrote it meanwhile, which is as good."""
+    def _write_day(self, sqlite: sqlite3.Connection, day: int) -> None:
         path = self._file(day)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        sqlite.execute("BEGIN")
-        position = _one(sqlite, "SELECT max(position) FROM changed WHERE day = ?", day)
-        revision = _one(sqlite, "SELECT max(revision) FROM exported WHERE day = ?", day)
-        try:
-            with closing(duckdb.connect()) as connection:
-                connection.register("stale", _stale(sqlite, day, day))
-                connection.register("fresh", pa.RecordBatchReader.from_batches(SCHEMA, _batches(sqlite, day, day)))
-                rows = _union([str(path)] if revision else [])
-                connection.execute(f"COPY ({rows}) TO {_quote(str(partial))} (FORMAT parquet, COMPRESSION zstd)")
-            sqlite.execute("COMMIT")
-            _sync(partial)
-            sqlite.execute("BEGIN IMMEDIATE")
-            if _one(sqlite, "SELECT max(revision) FROM exported WHERE day = ?", day) != revision:
-                sqlite.execute("COMMIT")
-                return False
+        partial = path.with_suffix(".partial")
+        with _transaction(sqlite, "DEFERRED"), closing(_duckdb()) as connection:
+            position = _one(sqlite, "SELECT max(position) FROM changed WHERE day = ?", day)
+            known = _one(sqlite, "SELECT count(*) FROM exported WHERE day = ?", day)
+            connection.register("stale", _stale(sqlite, day, day))
+            connection.register("fresh", pa.RecordBatchReader.from_batches(SCHEMA, _batches(sqlite, day, day)))
+            rows = _union([str(path)] if known else [])
+            connection.execute(f"COPY ({rows}) TO {_quote(str(partial))} (FORMAT parquet, COMPRESSION zstd)")
+        _sync(partial)
+        with _transaction(sqlite, "IMMEDIATE"):
             partial.rename(path)
+            # What changed while the file was written stays, and is read from SQLite until next time.
             sqlite.execute("DELETE FROM changed WHERE day = ? AND position <= ?", (day, position))
-            sqlite.execute("INSERT OR REPLACE INTO exported VALUES (?, ?)", (day, revision + 1))
-            sqlite.execute("COMMIT")
-        finally:
-            if sqlite.in_transaction:
-                sqlite.execute("ROLLBACK")
-            partial.unlink(missing_ok=True)
-        return True
+            sqlite.execute("INSERT OR IGNORE INTO exported VALUES (?)", (day,))
+
+
+@contextmanager
+def _transaction(sqlite: sqlite3.Connection, mode: str) -> Iterator[None]:
+    """One state of the database for all that is read, and all or nothing of what is written."""
+    sqlite.execute(f"BEGIN {mode}")
+    try:
+        yield
+    except BaseException:
+        sqlite.execute("ROLLBACK")
+        raise
+    sqlite.execute("COMMIT")
 
 
 @contextmanager
 def _storage_errors(place: Path) -> Iterator[None]:
-    """Engine errors as ours; both the table and its files can be had again from the log."""
+    """Engine errors as ours; both the database and the files can be had again from the log."""
     try:
         yield
     except (sqlite3.Error, duckdb.Error, OSError) as error:
         full = getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or "No space left" in str(error)
         kind = StorageFull if full else StorageFailed
-        raise kind(f"{place} failed ({error}); catch the projection up, or delete the file: it is rebuilt") from error
+        reason = str(error).partition("\n")[0]
+        raise kind(f"{place} failed ({reason}); catch it up, or delete it: it is made again from the log") from error
 
 
 def _union(files: Sequence[str]) -> str:
@@ -271,7 +272,7 @@ def _arrow(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
     # SQLite has neither Booleans nor times: it gives 0 and 1, and microseconds.
     stored = pa.schema({name: _STORED.get(kind, kind) for name, kind in zip(schema.names, schema.types, strict=True)})
     if not rows:
-        return schema.empty_table()
+        return pa.Table.from_batches([], schema)
     lines = msgspec.json.Encoder().encode_lines([dict(zip(schema.names, row, strict=True)) for row in rows])
     return pyarrow.json.read_json(
         BytesIO(lines),
@@ -282,6 +283,12 @@ def _arrow(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
 
 def _one(sqlite: sqlite3.Connection, query: str, *arguments: int) -> int:
     return int(sqlite.execute(query, arguments).fetchone()[0] or 0)
+
+
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")  # it would be drawn over a terminal in use
+    return connection
 
 
 def _quote(text: str) -> str:

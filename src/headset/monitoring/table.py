@@ -16,7 +16,7 @@ _NONE = "–"
 
 def render(reports: Sequence[ModelReport]) -> Table:
     """Draw ``reports`` side by side; a dash stands where nothing has been counted yet."""
-    table = Table("KPI", title="Models" if reports else "No decisions in this window")
+    table = Table("KPI" if reports else "No decisions in this window")
     for report in reports:
         mode = " (shadow)" if report.shadow else ""
         table.add_column(f"{report.model} {report.model_version}{mode}", justify="right")
@@ -33,7 +33,7 @@ def _lines(report: ModelReport) -> dict[str, str]:
         "accuracy (95 % interval)": _accuracy(report.accuracy),
         "calibration error": _number(report.calibration_error, ".3f"),
         "override rate": _percent(report.override),
-        "acceptance of shown suggestions": _percent(report.acceptance),
+        "acceptance (of shown)": _percent(report.acceptance),
         "edited": _percent(report.edited),
         "mean edit distance": _number(report.edit_distance, ".2f"),
         "containment": _percent(report.containment),

@@ -12,6 +12,8 @@ from headset.events.schema import Alternative
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from headset.features.encoder import Encoder
     from headset.features.sentiment import Sentiment
     from headset.registry.scorer import Scorer
@@ -68,6 +70,11 @@ class IntentPredictor:
         self.model_version = model_version
         self.feature_versions = {"embedding": encoder.version, "sentiment": sentiment.version}
 
+    def intents_of(self, texts: Sequence[str], embeddings: NDArray[np.float32]) -> list[str]:
+        """The most probable intent of each text, given the texts' embeddings."""
+        best = self._scorer.score(texts, embeddings).probabilities.argmax(axis=1)
+        return [self._scorer.labels[column] for column in best]
+
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """See :meth:`Predictor.predict`."""
         embeddings = self._encoder.encode(texts)
@@ -88,7 +95,7 @@ class IntentPredictor:
                     alternatives=ranking[1:],
                     scope=float(scores.in_scope[row]),
                     sentiment=self._sentiment.score(text),
-                    suggestions=self._replies.nearest(embeddings[row], self._suggestions),
+                    suggestions=self._replies.nearest(ranking[0].intent, embeddings[row], self._suggestions),
                     model_version=self.model_version,
                     feature_versions=self.feature_versions,
                 )

@@ -17,7 +17,7 @@ from headset.events.schema import Sealed, TurnReceived
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -92,34 +92,60 @@ class ReplyHistory:
 
 
 class Replies:
-    """The replies in memory, searched by cosine similarity. Replaced whole, so readers need no lock."""
+    """The replies in memory, by the intent of the turn they answered, searched by cosine similarity.
+
+    Loading replaces them whole, so readers need no lock.
+
+    Args:
+        encoder: Gives the vectors that are compared, of length one.
+    """
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._held: tuple[NDArray[np.float32], list[str]] = (np.zeros((0, encoder.dim), np.float32), [])
+        self._held: dict[str, tuple[NDArray[np.float32], list[str]]] = {}
 
-    def load(self, connection: sqlite3.Connection, vault: Vault) -> int:
-        """Take over what the projection holds now; returns how many replies."""
+    def load(
+        self,
+        connection: sqlite3.Connection,
+        vault: Vault,
+        intents_of: Callable[[Sequence[str], NDArray[np.float32]], Sequence[str]],
+    ) -> int:
+        """Take over what the projection holds now.
+
+        Args:
+            connection: Of the projection, brought up to date.
+            vault: Opens the texts; erased ones are left out.
+            intents_of: The intents of texts, given with their vectors.
+
+        Returns:
+            How many replies are held.
+        """
         turns, replies = [], []
         for subject, turn, reply in connection.execute(
             "SELECT subject, turn, reply FROM replies ORDER BY event_time DESC, digest"
         ):
             try:
-                turns.append(vault.open(subject, Sealed(turn)))
-                replies.append(vault.open(subject, Sealed(reply)))
+                opened = vault.open(subject, Sealed(turn)), vault.open(subject, Sealed(reply))
             except TextErased:
-                del turns[len(replies) :]
-        if replies:
-            vectors = self._encoder.encode(turns)
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            self._held = (vectors / np.maximum(lengths, np.float32(1e-12)), replies)
+                continue
+            turns.append(opened[0])
+            replies.append(opened[1])
+        vectors = self._encoder.encode(turns)
+        groups: dict[str, list[int]] = {}
+        for index, intent in enumerate(intents_of(turns, vectors) if turns else ()):
+            groups.setdefault(intent, []).append(index)
+        self._held = {
+            intent: (vectors[members], [replies[member] for member in members]) for intent, members in groups.items()
+        }
         return len(replies)
 
-    def nearest(self, embedding: NDArray[np.float32], count: int) -> list[str]:
-        """Up to ``count`` replies to the turns most similar to ``embedding`` (shape ``(dim,)``), best first."""
-        vectors, replies = self._held
-        if not replies or count == 0:
+    def nearest(self, intent: str, embedding: NDArray[np.float32], count: int) -> list[str]:
+        """Replies to turns of this ``intent``, those most similar to ``embedding`` (shape ``(dim,)``) first.
+
+        At most ``count``; none when no agent has answered such a turn yet.
+        """
+        vectors, replies = self._held.get(intent, (None, []))
+        if vectors is None or count == 0:
             return []
-        similarity = vectors @ embedding
-        best = np.argpartition(-similarity, min(count, len(replies)) - 1)[:count]
-        return [replies[index] for index in best[np.argsort(-similarity[best], kind="stable")]]
+        best = np.argsort(-(vectors @ embedding), kind="stable")[:count]
+        return [replies[index] for index in best]

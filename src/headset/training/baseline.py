@@ -53,7 +53,7 @@ def predict_baseline(texts: Sequence[str], labels: Sequence[str], unseen: Sequen
     >>> predict_baseline(["lost card", "open account"], ["card", "account"], ["my card"])
     ['card']
     """
-    words = CountVectorizer(token_pattern=r"(?u)\w+|[^\w\s]")  # a text of marks alone has words, too
+    words = CountVectorizer(token_pattern=r"(?u)\w+|[^\w\s]")  # noqa: S106 - marks count as words
     fitted = make_pipeline(words, ComplementNB()).fit(texts, labels)
     return [str(label) for label in fitted.predict(unseen)]
 
@@ -75,6 +75,4 @@ def compare(model_right: NDArray[np.bool_], baseline_right: NDArray[np.bool_]) -
     baseline_only = int(np.sum(baseline_right & ~model_right))
     apart = model_only + baseline_only
     p_value = float(binomtest(model_only, apart, 0.5).pvalue) if apart else 1.0
-    return Comparison(
-        float(np.mean(model_right)), float(np.mean(baseline_right)), model_only, baseline_only, p_value
-    )
+    return Comparison(float(np.mean(model_right)), float(np.mean(baseline_right)), model_only, baseline_only, p_value)

@@ -13,6 +13,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from msgspec import Struct
 
+from headset.stats.classification import confusion_matrix
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -57,6 +59,17 @@ def pairs_table(pairs: Sequence[ConfusedPair]) -> str:
     return text.getvalue()
 
 
+def count_confusion(truth: Sequence[str], predicted: Sequence[str]) -> NDArray[np.int_]:
+    """The confusion matrix of the labels that occur, in their order.
+
+    >>> count_confusion(["b", "b", "a"], ["a", "b", "a"]).tolist()
+    [[1, 0], [1, 1]]
+    """
+    labels = sorted({*truth, *predicted})
+    truth_at, predicted_at = (np.searchsorted(labels, names) for names in (truth, predicted))
+    return confusion_matrix(truth_at, predicted_at, len(labels))
+
+
 def draw_confusion(truth: Sequence[str], predicted: Sequence[str]) -> bytes:
     """The confusion matrix as PNG: rows are true intents, columns what the model said.
 
@@ -64,7 +77,7 @@ def draw_confusion(truth: Sequence[str], predicted: Sequence[str]) -> bytes:
     however many labels there are. Shades show the share of the row.
     """
     labels = sorted({*truth, *predicted})
-    counts = _count(labels, truth, predicted)
+    counts = count_confusion(truth, predicted)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(len(labels), dtype=bool)
     side = max(5.0, 3.0 + _INCHES_PER_LABEL * len(labels))
@@ -91,14 +104,6 @@ def _png(figure: Figure) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.savefig(stream, format="png")
     return stream.getvalue()
-
-
-def _count(labels: list[str], truth: Sequence[str], predicted: Sequence[str]) -> NDArray[np.int64]:
-    place = {label: index for index, label in enumerate(labels)}
-    counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
-    for (intent, other), count in Counter(zip(truth, predicted, strict=True)).items():
-        counts[place[intent], place[other]] = count
-    return counts
 
 
 def _errors() -> ListedColormap:

@@ -1,26 +1,350 @@
 """``headset train intent``: from a data set in the log to a registered, tracked, perhaps serving version.
 
-Everything is measured on rows the model has not seen, with the compiled scorer that will serve. Nothing is
-registered before everything is measured and tracked.
+Everything is measured with the compiled scorer, on texts the model has not seen. Nothing is registered
+before all is measured and tracked.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import platform
-import shutil
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.metadata import version as installed
+from functools import partial
+from importlib.metadata import version as installed_version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 import headset
+from headset.core.errors import InvalidInput, StorageFailed
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
 from headset.registry.store import CHAMPION
-from headset.training import portable
+from headset.training.baseline import BASELINE, SIGNIFICANT, Comparison, compare, predict_baseline
+from headset.training.compiler import compile_scorer
+from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, pairs_table
+from headset.training.intent import Metrics, fit_intent, measure
+from headset.training.pipeline import CHARACTERS, EMBEDDING_WEIGHT, PENALTY, WORDS
+from headset.training.report import TrainingReport
+from headset.training.split import check_trainable, hold_out, set_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from headset.core.clock import Clock
+    from headset.events.log import Log
+    from headset.events.vault import Vault
+    from headset.features.encoder import Encoder
+    from headset.registry.scorer import Scorer
+    from headset.registry.store import ModelVersion, Registry
+    from headset.training.intent import FittedIntent
+    from headset.training.split import Split
+    from headset.training.tracking import Portable, Run, Tracker
+
+    Progress = Callable[[str, float], None]
+
+MODEL = "intent"
+SIGNATURE = json.dumps(
+    {
+        "inputs": json.dumps([{"type": "string", "name": "text", "required": True}]),
+        "outputs": json.dumps(
+            [
+                {"type": kind, "name": name, "required": True}
+                for name, kind in (
+                    ("intent", "string"),
+                    ("confidence", "double"),
+                    ("in_scope", "double"),
+                    ("automatic", "boolean"),
+                )
+            ]
+        ),
+        "params": None,
+    }
+)
+"""What goes in and comes out, in the form MLflow keeps signatures in."""
+
+_BATCH = 256
+_LIBRARIES = ("mlflow", "numpy", "scikit-learn", "scipy")
+_PAIRS_REPORTED = 20
+_SEED_LIMIT = 2**32
+
+
+class _Measured(Struct, frozen=True):
+    """What the test rows say of a model."""
+
+    predicted: list[str]
+    confused: list[ConfusedPair]
+    metrics: Metrics
+    comparison: Comparison
+
+
+def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come in as arguments
+    *,
+    log: Log,
+    vault: Vault,
+    registry: Registry,
+    encoder: Encoder,
+    home: Path,
+    tracking_uri: str,
+    dataset: str,
+    test: str | None,
+    seed: int,
+    target_precision: float,
+    clock: Clock,
+    commit: str,
+    progress: Progress,
+) -> TrainingReport:
+    """Train an intent model, measure it, track the run, register the version.
+
+    The version becomes champion when there is none yet and it beats the baseline.
+
+    Args:
+        log: Holds the data.
+        vault: Opens the texts.
+        registry: Takes the version in.
+        encoder: Embeds texts.
+        home: Folder of the MLflow store, unless ``tracking_uri`` names another; also for files in the making.
+        tracking_uri: An MLflow tracking server or database; empty for the store in ``home``.
+        dataset: Name of the data to learn from.
+        test: Name of the data to measure on; None holds some rows out, and fits again on all once measured.
+        seed: Decides the split and the folds; equal data, seed and code give equal artifacts.
+        target_precision: Share of texts above the abstention threshold whose intent should be right.
+        clock: Dates the run.
+        commit: The code's, as tracked.
+        progress: Called with a phase and the fraction of it that is done, 0 to 1.
+
+    Raises:
+        NotFound: there is no data of that name.
+        InvalidInput: the data or a setting allows no training.
+        StorageFailed: MLflow or the registry cannot be reached or written; nothing was registered.
+    """
+    _check_settings(seed, target_precision)
+    began, began_s = clock.now(), clock.monotonic()
+    progress("read the data", 0.0)
+    data = read_dataset(log, vault, dataset)
+    check_trainable(data)
+    split = hold_out(data, seed) if test is None else set_apart(data, read_dataset(log, vault, test))
+    progress("read the data", 1.0)
+    progress("open MLflow", 0.0)
+    with _tracker_opening(home, tracking_uri) as opening, _scratch(home) as scratch:
+        progress("open MLflow", 1.0)
+        tell = _failing_early(progress, opening)
+        fit = partial(fit_intent, encoder=encoder, seed=seed, target_precision=target_precision)
+        fitted = fit(split.texts, split.labels, progress=tell)
+        measured = _measure(compile_scorer(fitted), encoder, split, tell)
+        if split.held_out:
+            fitted = fit(data.texts, data.labels, progress=lambda phase, part: tell(f"{phase} on all texts", part))
+        scorer = compile_scorer(fitted)
+        artifact = scratch / "model"
+        made = ModelRegistered(
+            model=MODEL,
+            version="",
+            artifact_sha256=scorer.save(artifact),
+            run_id="",
+            dataset=dataset,
+            data_fingerprint=data.fingerprint,
+            commit=commit,
+            seed=seed,
+            metrics=_metrics(measured, fitted),
+            encoder_version=encoder.version,
+            signature=SIGNATURE,
+        )
+        tell("track", 0.0)
+        tracker = opening.result()
+        reigning = registry.champion(MODEL)
+        rises = reigning is None and measured.comparison.beaten
+        settings = {"target_precision": str(target_precision), "tested_on": split.test_name}
+        run = _run(made, settings, began, clock.now(), _write_report(split, measured, scratch / "report"))
+        with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
+            tell("track", 1.0)
+            tell("register", 0.0)
+            version = registry.register(replace(made, run_id=run_id), artifact).version
+            if rises:
+                registry.promote(MODEL, version, CHAMPION, evidence=_evidence(measured, split))
+            tell("register", 1.0)
+    return TrainingReport(
+        model=MODEL,
+        version=version,
+        champion=rises,
+        verdict=_verdict(version, reigning, measured, split),
+        dataset=dataset,
+        data_fingerprint=data.fingerprint,
+        rows=len(data.texts),
+        labels=list(scorer.labels),
+        tested_on=split.test_name,
+        test_rows=len(split.test_texts),
+        refitted=split.held_out,
+        metrics=made.metrics,
+        baseline=BASELINE,
+        comparison=measured.comparison,
+        confused=measured.confused[:_PAIRS_REPORTED],
+        artifact_sha256=made.artifact_sha256,
+        run_id=run_id,
+        tracking_uri=tracker.uri,
+        commit=commit,
+        seed=seed,
+        duration_s=clock.monotonic() - began_s,
+    )
+
+
+def _check_settings(seed: int, target_precision: float) -> None:
+    if not 0 <= seed < _SEED_LIMIT:
+        raise InvalidInput("seed", f"is {seed}; it goes from 0 to {_SEED_LIMIT - 1}")
+    if not 0 < target_precision < 1:
+        raise InvalidInput(
+            "precision", f"is {target_precision}; it lies between 0 and 1, for example 0.95 for 5 errors in 100"
+        )
+
+
+@contextmanager
+def _tracker_opening(home: Path, tracking_uri: str) -> Iterator[Future[Tracker]]:
+    """MLflow takes seconds to make its store: a thread does it while the model is fitted.
+
+    Its import takes seconds, too, but scikit-learn must not meet it halfway: it looks into half-imported modules.
+    """
+    from headset.training.tracking import Tracker  # noqa: PLC0415
+
+    uri = tracking_uri or f"sqlite:///{home.absolute() / 'mlflow.db'}"
+    served = uri.startswith(("http://", "https://"))  # a server knows where it keeps artifacts
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="headset-tracking") as pool:
+        yield pool.submit(Tracker, uri, None if served else home / "mlruns")
+
+
+def _failing_early(progress: Progress, opening: Future[Tracker]) -> Progress:
+    """``progress`` that raises when the tracker cannot be opened: no use in fitting for a store that is not there."""
+
+    def tell(phase: str, fraction: float) -> None:
+        if opening.done():
+            opening.result()
+        progress(phase, fraction)
+
+    return tell
+
+
+@contextmanager
+def _scratch(home: Path) -> Iterator[Path]:
+    """A folder for files in the making."""
+    try:
+        with TemporaryDirectory(prefix=".training-", dir=home) as name:
+            yield Path(name)
+    except OSError as error:
+        raise StorageFailed(f"{home} cannot be written ({error.strerror}); nothing was registered") from error
+
+
+def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> _Measured:
+    """What the compiled scorer makes of the test rows, beside what the baseline makes of them."""
+    tell("measure", 0.0)
+    labels = [*scorer.labels, *sorted(set(split.test_labels) - set(scorer.labels))]
+    probabilities = np.zeros((len(split.test_texts), len(labels)))  # intents it has not learned stay at 0
+    for start in range(0, len(probabilities), _BATCH):
+        texts = split.test_texts[start : start + _BATCH]
+        probabilities[start : start + _BATCH, : len(scorer.labels)] = scorer.score(
+            texts, encoder.encode(texts)
+        ).probabilities
+    predicted = [labels[column] for column in probabilities.argmax(axis=1)]
+    tell("measure", 0.5)
+    plain = predict_baseline(split.texts, split.labels, split.test_texts)
+    truth = np.array(split.test_labels)
+    comparison = compare(np.array(predicted) == truth, np.array(plain) == truth)
+    place = {label: column for column, label in enumerate(labels)}
+    metrics = measure(probabilities, np.array([place[label] for label in split.test_labels]), scorer.threshold)
+    tell("measure", 1.0)
+    return _Measured(predicted, confused_pairs(split.test_labels, predicted), metrics, comparison)
+
+
+def _metrics(measured: _Measured, fitted: FittedIntent) -> dict[str, float]:
+    """Everything worth comparing between versions, by name."""
+    unseen: dict[str, float] = asdict(fitted.metrics)
+    return {
+        **asdict(measured.metrics),
+        "baseline_accuracy": measured.comparison.baseline_accuracy,
+        "baseline_p_value": measured.comparison.p_value,
+        "threshold": fitted.threshold,
+        "temperature": fitted.temperature,
+        **{f"out_of_fold_{name}": value for name, value in unseen.items()},
+    }
+
+
+def _write_report(split: Split, measured: _Measured, folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "confusion.png").write_bytes(draw_confusion(split.test_labels, measured.predicted))
+    (folder / "confused_pairs.csv").write_text(pairs_table(measured.confused), "utf-8")
+    return folder
+
+
+def _run(made: ModelRegistered, settings: dict[str, str], began: int, ended: int, report: Path) -> Run:
+    from headset.training.tracking import Run  # noqa: PLC0415
+
+    libraries = {f"version.{name}": installed_version(name) for name in _LIBRARIES}
+    return Run(
+        model=MODEL,
+        started=began,
+        ended=ended,
+        params=settings
+        | {
+            "baseline": BASELINE,
+            "character_ngrams": str(CHARACTERS),
+            "dataset": made.dataset,
+            "embedding_weight": str(EMBEDDING_WEIGHT),
+            "encoder": made.encoder_version,
+            "penalty": str(PENALTY),
+            "seed": str(made.seed),
+            "word_ngrams": str(WORDS),
+        },
+        metrics=made.metrics,
+        tags=libraries
+        | {
+            "mlflow.source.git.commit": made.commit,
+            "artifact_sha256": made.artifact_sha256,
+            "data_fingerprint": made.data_fingerprint,
+            "seed": str(made.seed),
+            "version.headset": headset.__version__,
+            "version.python": platform.python_version(),
+        },
+        report=report,
+    )
+
+
+def _portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Portable:
+    from headset.training.tracking import Portable  # noqa: PLC0415
+
+    return Portable(
+        code=Path(__file__).with_name("portable.py"),
+        artifact=artifact,
+        signature=made.signature,
+        config={"encoder_version": made.encoder_version},
+        requirements=(f"headset=={headset.__version__}",),
+        alias=CHAMPION if champion else None,
+    )
+
+
+def _evidence(measured: _Measured, split: Split) -> str:
+    """One sentence: how the model compares with the baseline."""
+    comparison = measured.comparison
+    beats = "beats" if comparison.beaten else "does not beat"
+    return (
+        f"accuracy {comparison.accuracy:.4f} (95 % interval {measured.metrics.accuracy_low:.4f} to"
+        f" {measured.metrics.accuracy_high:.4f}, {len(split.test_texts)} texts of {split.test_name}) {beats}"
+        f" {comparison.baseline_accuracy:.4f} of the baseline ({BASELINE}): exact McNemar p = {comparison.p_value:.2g},"
+        f" limit {SIGNIFICANT}"
+    )
+
+
+def _verdict(version: str, reigning: ModelVersion | None, measured: _Measured, split: Split) -> str:
+    evidence = _evidence(measured, split)
+    if reigning is not None:
+        return (
+            f"Version {version} is registered; version {reigning.version} stays champion, because a champion gives"
+            f" way only to a model that passed validation. Compare them with 'headset models list'. {evidence}."
+        )
+    if measured.comparison.beaten:
+        return f"Version {version} is the first champion: {evidence}."
+    return (
+        f"Version {version} is registered but serves nobody: {evidence}. Import more texts of the intents it"
+        " confuses, or measure on more texts with --test, and train again."
+    )

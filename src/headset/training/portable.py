@@ -7,11 +7,11 @@ the same compiled artifact as the server does, with the same numbers.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mlflow.models
 import pandas as pd  # type: ignore[import-untyped]
-from mlflow.pyfunc import PythonModel
-from mlflow.pyfunc.model import PythonModelContext  # noqa: TC002 - MLflow reads the annotations
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from headset.core.errors import ModelFailed
 from headset.features.static_encoder import load_encoder
@@ -37,16 +37,21 @@ class PortableModel(PythonModel):
                 " install the version named in the model's requirements.txt"
             )
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002 - part of MLflow's interface
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,  # noqa: ARG002 - the same
+    ) -> pd.DataFrame:
         """One row per text; ``automatic`` is true from the threshold on that was chosen for the stated precision."""
         texts = [str(text) for text in model_input["text"]]
         scores = self._scorer.score(texts, self._encoder.encode(texts))
-        confidence = scores.probabilities.max(axis=1, initial=0.0).astype(float)
+        confidence = scores.probabilities.max(axis=1)
         return pd.DataFrame(
             {
                 "intent": [self._scorer.labels[column] for column in scores.probabilities.argmax(axis=1)],
                 "confidence": confidence,
-                "in_scope": scores.in_scope.astype(float),
+                "in_scope": scores.in_scope,
                 "automatic": confidence >= self._scorer.threshold,
             }
         )

@@ -10,7 +10,9 @@ import json
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -39,8 +41,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 from headset.core.errors import StorageFailed  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator
 
 _EXAMPLES = ["Where is my card?", "I want to speak to a person."]
 
@@ -175,22 +176,21 @@ class Tracker:
 
         Its deprecated calls to its own dependencies are no news to the user.
         """
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        chosen = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
+        before = mlflow.get_tracking_uri() if chosen else None
         mlflow.set_tracking_uri(self._full_uri)
-        mlflow.set_registry_uri(self._full_uri)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 yield
         finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
+            mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None: not chosen
 
     @contextmanager
     def _translated(self, deed: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # whatever MLflow's drivers raise
+        except Exception as error:  # noqa: BLE001 - whatever MLflow's drivers raise
             problem = " ".join(str(error).replace(self._full_uri, self.uri).split())[:200]
             raise StorageFailed(
                 f"the MLflow store {self.uri} cannot be {deed}, so nothing was registered;"

@@ -11,6 +11,8 @@ import csv
 from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
+from msgspec import Struct
+
 from headset.core.errors import InvalidInput
 from headset.data.formats.line import Line, is_undecodable, read_lines
 from headset.data.row import BadRow, Row
@@ -65,18 +67,16 @@ def parse_columns(stream: BinaryIO, *, text: str, label: str) -> Iterator[Row | 
             yield Row(record.number, record.fields[text_at], record.fields[label_at].strip())
 
 
-class _Record:
-    __slots__ = ("fields", "number")
-
-    def __init__(self, number: int, fields: list[str]) -> None:
-        self.number = number
-        self.fields = fields
+class _Record(Struct, frozen=True):
+    number: int
+    fields: list[str]
 
 
 class _Lines:
     """Feeds the CSV reader, and remembers what the current record took so that it can be given back.
 
-    Ends early, which the reader reports as an open quote, when a record grows past the limits.
+    Ends early, which the reader reports as an open quote, when a record grows past the limits or meets a
+    line that is too long to read.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -111,6 +111,8 @@ class _Lines:
             if isinstance(line, Line):
                 return line
             self.too_long.append(line)
+            if self.taken:
+                break
         raise StopIteration
 
 
@@ -119,16 +121,18 @@ def _read_records(stream: BinaryIO) -> Iterator[_Record | BadRow]:
     reader = csv.reader(lines, strict=True)
     while True:
         lines.begin_record()
+        fields: list[str] = []
+        ended = False
         try:
             fields = next(reader)
         except StopIteration:
-            yield from lines.too_long
-            return
+            ended = True
         except csv.Error as error:
             problem = _NEVER_CLOSED if "unexpected end" in str(error) else f"is not CSV ({error})"
             yield BadRow(lines.give_back().number, problem)
-        else:
-            if fields:
-                yield _Record(lines.taken[0].number, fields)
         yield from lines.too_long
         lines.too_long.clear()
+        if ended:
+            return
+        if fields:
+            yield _Record(lines.taken[0].number, fields)

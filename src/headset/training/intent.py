@@ -1,0 +1,163 @@
+"""Fitting the intent model: out-of-fold margins for calibration first, then the model on all rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+from scipy.special import softmax
+
+from headset.core.errors import InvalidInput
+from headset.stats.classification import accuracy, confusion_matrix, expected_calibration_error, macro_f1
+from headset.training.calibration import assign_folds, choose_threshold, fit_temperature
+from headset.training.pipeline import build_pipeline, margins_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
+    from headset.features.encoder import Encoder
+
+FOLDS = 5
+_AT_ONCE = 2
+_FEWEST_TEXTS = 50
+
+
+class Metrics(Struct, frozen=True):
+    """How good predictions are.
+
+    Attributes:
+        accuracy: Share of rows labelled right, with ``accuracy_low`` and ``accuracy_high``, its 95 % Wilson interval.
+        accuracy_low: See above.
+        accuracy_high: See above.
+        macro_f1: Mean of the labels' F1.
+        calibration_error: Expected calibration error, 15 bins.
+        automatic_ratio: Share of rows at or above the threshold.
+        automatic_precision: Share of those that were right; 0 where there are none.
+    """
+
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    macro_f1: float
+    calibration_error: float
+    automatic_ratio: float
+    automatic_precision: float
+
+
+@dataclass(frozen=True, eq=False)
+class FittedIntent:
+    """A fitted intent model.
+
+    Attributes:
+        pipeline: The scikit-learn pipeline, fitted to all rows, its temperature set.
+        temperature: What margins are divided by.
+        threshold: Lowest confidence at which answers reach the target precision.
+        metrics: Of predictions for rows the model had not seen (out of fold).
+    """
+
+    pipeline: Pipeline
+    temperature: float
+    threshold: float
+    metrics: Metrics
+
+
+def measure(probabilities: NDArray[np.float64], truth: NDArray[np.int_], threshold: float) -> Metrics:
+    """Metrics of (n, k) probabilities against (n,) true columns, with the given threshold.
+
+    >>> measure(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]), 0.8).automatic_precision
+    1.0
+    """
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    right = predicted == truth
+    share = accuracy(right)
+    automatic = confidence >= threshold
+    return Metrics(
+        accuracy=share.value,
+        accuracy_low=share.low,
+        accuracy_high=share.high,
+        macro_f1=macro_f1(confusion_matrix(truth, predicted, probabilities.shape[1])),
+        calibration_error=expected_calibration_error(confidence, right),
+        automatic_ratio=float(automatic.mean()),
+        automatic_precision=float(right[automatic].mean()) if automatic.any() else 0.0,
+    )
+
+
+def fit_intent(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    encoder: Encoder,
+    *,
+    seed: int,
+    target_precision: float,
+    progress: Callable[[str, float], None],
+) -> FittedIntent:
+    """Fit the intent model; equal arguments give an equal model.
+
+    Args:
+        texts: (n,) what customers wrote.
+        labels: (n,) the intent of each.
+        encoder: Gives the embedding block.
+        seed: Of folds and solver.
+        target_precision: Precision the threshold is chosen for, in (0, 1).
+        progress: Called with the name of the step and the share of it that is done.
+
+    Raises:
+        InvalidInput: too few texts or labels, or a precision out of range.
+    """
+    names = _check(labels, target_precision)
+    truth = np.searchsorted(names, labels)
+    margins = _out_of_fold(texts, labels, encoder, names, seed, progress)
+    temperature = fit_temperature(margins, truth)
+    probabilities = softmax(margins / temperature, axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    threshold = choose_threshold(probabilities.max(axis=1), right, target_precision)
+    progress("fit the model", 0.0)
+    pipeline = build_pipeline(encoder, seed=seed).fit(list(texts), list(labels))
+    pipeline.set_params(head__temperature=temperature)
+    progress("fit the model", 1.0)
+    return FittedIntent(pipeline, temperature, threshold, measure(probabilities, truth, threshold))
+
+
+def _check(labels: Sequence[str], target_precision: float) -> list[str]:
+    if not 0 < target_precision < 1:
+        raise InvalidInput("precision", f"{target_precision} is not between 0 and 1; 0.95 is usual")
+    counts = Counter(labels)
+    if len(labels) < _FEWEST_TEXTS:
+        raise InvalidInput("data", f"{len(labels)} labelled texts; at least {_FEWEST_TEXTS} are needed; label more")
+    frequent = [label for label, count in counts.items() if count >= 2]
+    if len(frequent) < 2:
+        raise InvalidInput("data", f"{len(frequent)} intents with two texts or more; at least 2 are needed; label more")
+    return sorted(counts)
+
+
+def _out_of_fold(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    encoder: Encoder,
+    names: Sequence[str],
+    seed: int,
+    progress: Callable[[str, float], None],
+) -> NDArray[np.float64]:
+    """(n, k) margins of each row by a model that was fitted without the row."""
+    folds = assign_folds(texts, labels, FOLDS, np.random.Generator(np.random.PCG64(seed)))
+    margins = np.empty((len(texts), len(names)))
+
+    def fill(fold: int) -> None:
+        seen, unseen = np.flatnonzero(folds != fold).tolist(), np.flatnonzero(folds == fold).tolist()
+        pipeline = build_pipeline(encoder, seed=seed).fit([texts[row] for row in seen], [labels[row] for row in seen])
+        margins[unseen] = margins_of(pipeline, [texts[row] for row in unseen], names)
+
+    progress("calibrate", 0.0)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for done, future in enumerate(as_completed([pool.submit(fill, fold) for fold in range(FOLDS)]), 1):
+            future.result()
+            progress("calibrate", done / FOLDS)
+    return margins

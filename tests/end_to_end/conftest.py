@@ -1,0 +1,140 @@
+"""Real processes: a home folder with a trained champion, made once, and servers started on copies of it."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from headset.app import open_installation
+from headset.core.config import load_config
+from headset.data.importer import import_items
+from headset.data.row import Row
+from headset.twin.starter import starter_examples
+
+
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("trained") / "home"
+    examples = starter_examples(1_200, random.Random(3))
+    rows = (Row(number, example.text, example.intent) for number, example in enumerate(examples, start=1))
+    with open_installation(load_config(home, {})) as parts:
+        import_items(rows, "starter", log=parts.log, door=parts.door, clock=parts.clock)
+        parts.train("starter", test=None, seed=3, precision=0.9, progress=lambda _phase, _fraction: None)
+        parts.development_key()
+    return home
+
+
+@pytest.fixture
+def home(trained_home, tmp_path):
+    return shutil.copytree(trained_home, tmp_path / "home")
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def headset(home):
+    """Run one command to its end."""
+
+    def run(*arguments, **options):
+        command = [sys.executable, "-m", "headset", *arguments]
+        environ = {**os.environ, "HEADSET_HOME": str(home)}
+        return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=120, check=False, **options)
+
+    return run
+
+
+class Server:
+    """A server process group and a client with its development key."""
+
+    def __init__(self, home, port, arguments):
+        environ = {**os.environ, "HEADSET_HOME": str(home)}
+        command = [sys.executable, "-m", "headset", *arguments, "--port", str(port)]
+        self.process = subprocess.Popen(
+            command, env=environ, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        self._key_file = home / "keys" / "development.key"
+
+    def await_ready(self, seconds=60):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                pytest.fail(f"the server ended: {self.process.stdout.read()}")
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=2).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        pytest.fail("the server was not ready in time")
+
+    def client(self, **options):
+        headers = {"Authorization": f"Bearer {self._key_file.read_text().strip()}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20, **options)
+
+    def kill(self):
+        """SIGKILL to every process of the group."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM, as an operator would; returns what was printed."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            printed, _ = self.process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        return printed
+
+
+@pytest.fixture
+def start(home, free_port):
+    """Start ``headset serve`` (or another command) on the home folder; stopped at the end of the test."""
+    started = []
+
+    def run(*arguments):
+        server = Server(home, free_port, arguments or ("serve",))
+        started.append(server)
+        server.await_ready()
+        return server
+
+    yield run
+    for server in started:
+        try:
+            os.killpg(server.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        server.process.wait()
+
+
+@contextmanager
+def busy(target, count):
+    """Run ``target(number, stop)`` in ``count`` threads until the block ends."""
+    import threading  # noqa: PLC0415 - used here only
+
+    stop = threading.Event()
+    threads = [threading.Thread(target=target, args=(number, stop)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)

@@ -1,0 +1,75 @@
+"""A home with data in it, and one MLflow store for all tests: making one takes seconds."""
+
+from __future__ import annotations
+
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from headset.core.clock import ManualClock
+from headset.core.ids import Ids
+from headset.data.importer import import_items
+from headset.data.row import Row
+from headset.events.door import Door
+from headset.events.memory import MemoryLog
+from headset.events.vault import Vault
+from headset.features.static_encoder import load_encoder
+from headset.registry.store import Registry
+from headset.training.job import train_intent
+from headset.twin.starter import starter_examples
+
+START_US = 1_700_000_000_000_000
+
+
+@pytest.fixture(scope="session")
+def tracking_uri(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('tracking') / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    return load_encoder()
+
+
+@pytest.fixture(scope="session")
+def open_home(tmp_path_factory, tracking_uri, encoder):
+    """``open_home()`` gives an empty home: ``add(name, pairs)`` fills it, ``train(dataset, ...)`` trains."""
+    opened = []
+
+    def home():
+        folder = tmp_path_factory.mktemp("home")
+        clock = ManualClock(START_US)
+        log, vault = MemoryLog(clock), Vault(folder / "keys.db", b"k" * 32)
+        registry = Registry(log, folder / "projections", folder / "models", clock, Ids(clock, Random(7)))
+        opened.extend([registry, vault])
+
+        def add(name, pairs):
+            rows = [Row(number, text, label) for number, (text, label) in enumerate(pairs, 1)]
+            import_items(rows, name, log=log, door=Door(vault), clock=clock)
+
+        def train(dataset, **changes):
+            phases, said = {}, StringIO()
+            arguments = {
+                "log": log, "vault": vault, "registry": registry, "encoder": encoder, "home": folder,
+                "tracking_uri": tracking_uri, "dataset": dataset, "test": None, "seed": 7,
+                "target_precision": 0.9, "clock": clock, "commit": "c0ffee",
+                "progress": lambda phase, part: phases.setdefault(phase, []).append(part),
+            }  # fmt: skip
+            with redirect_stdout(said), redirect_stderr(said):
+                report = train_intent(**arguments | changes)
+            return SimpleNamespace(report=report, phases=phases, said=said.getvalue())
+
+        return SimpleNamespace(folder=folder, log=log, vault=vault, registry=registry, add=add, train=train)
+
+    yield home
+    for part in opened:
+        part.close()
+
+
+@pytest.fixture(scope="session")
+def examples():
+    """Labelled texts of a telecom, 25 per intent."""
+    return [(example.text, example.intent) for example in starter_examples(725, Random(7))]

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from headset.core.errors import StorageFailed
+from headset.training.job import SIGNATURE
+from headset.training.tracking import Portable, Run, Tracker, mlflow, without_password
+
+CODE = """
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
+
+
+class Parrot(PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+
+set_model(Parrot())
+"""
+
+
+@pytest.fixture(scope="module")
+def tracker(tracking_uri, tmp_path_factory):
+    return Tracker(tracking_uri, tmp_path_factory.mktemp("artifacts"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "table.csv").write_text("a,b\n")
+    return Run("parrot", 1_000_000, 61_000_000, {"seed": "7"}, {"accuracy": 0.5}, {"commit": "abc"}, tmp_path / "report")
+
+
+@pytest.fixture
+def portable(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"1")
+    (tmp_path / "parrot.py").write_text(CODE)
+    return Portable(tmp_path / "parrot.py", tmp_path / "model", SIGNATURE, {}, ("headset",), "champion")
+
+
+@pytest.fixture
+def client(tracking_uri):
+    return mlflow.MlflowClient(tracking_uri, tracking_uri)
+
+
+def test_a_run_is_kept_with_its_times_and_files(tracker, run, portable, client):
+    with tracker.record(run, portable) as run_id:
+        pass
+    kept = client.get_run(run_id)
+    assert (kept.info.status, kept.info.start_time, kept.info.end_time) == ("FINISHED", 1_000, 61_000)
+    assert (kept.data.params, kept.data.metrics, kept.data.tags["commit"]) == ({"seed": "7"}, {"accuracy": 0.5}, "abc")
+    assert [file.path for file in client.list_artifacts(run_id)] == ["table.csv"]
+    assert client.get_model_version_by_alias("parrot", "champion").run_id == run_id
+
+
+def test_a_failed_registration_takes_the_version_back(tracker, run, portable, client):
+    def versions():
+        return [version.version for version in client.search_model_versions("name = 'parrot'")]
+
+    def register(run_id):
+        failed.append(run_id)
+        raise StorageFailed("the disk is full")
+
+    before, failed = versions(), []
+    with pytest.raises(StorageFailed, match="the disk is full"), tracker.record(run, portable) as run_id:
+        register(run_id)
+    assert versions() == before
+    assert client.get_run(failed[0]).info.status == "FAILED"
+
+
+def test_the_store_of_the_rest_of_the_process_is_left_alone(tracker, run, portable):
+    with tracker.record(run, portable):
+        assert not mlflow.is_tracking_uri_set()
+    mlflow.set_tracking_uri("sqlite:///own.db")
+    try:
+        with tracker.record(run, portable):
+            assert mlflow.get_tracking_uri() == "sqlite:///own.db"
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
+@pytest.mark.parametrize("uri", ["http://ann:secret@127.0.0.1:9/", "ftp://ann:secret@tracking", "sqlite:////proc/no.db"])
+def test_a_store_that_does_not_answer_is_named_without_its_password(uri, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(StorageFailed) as failure:
+        Tracker(uri)
+    assert without_password(uri) in str(failure.value)
+    assert "secret" not in str(failure.value)
+
+
+def test_an_unwritable_artifact_folder_is_a_failure_of_the_store(tracking_uri, run, portable, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    tracker = Tracker(tracking_uri, tmp_path / "file" / "artifacts")
+    with (
+        pytest.raises(StorageFailed, match="nothing was registered"),
+        tracker.record(Run(**run_fields(run) | {"model": "elsewhere"}), portable),
+    ):
+        pytest.fail("must not be entered")
+
+
+def test_the_signature_is_in_the_form_mlflow_keeps(tracker):
+    signature = mlflow.models.ModelSignature.from_dict(json.loads(SIGNATURE))
+    assert signature.inputs.input_names() == ["text"]
+    assert signature.outputs.input_names() == ["intent", "confidence", "in_scope", "automatic"]
+
+
+def run_fields(run):
+    return {name: getattr(run, name) for name in run.__struct_fields__}
