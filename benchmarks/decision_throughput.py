@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import platform
 import random
@@ -30,18 +31,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
-import joblib
+import uvicorn
 import uvloop
+from fastapi import FastAPI
+from pydantic import BaseModel
 
 from headset.app import open_installation
 from headset.core.config import load_config
-from headset.data.importer import import_items
-from headset.data.row import Row
+from headset.events.schema import ModelRegistered
+from headset.training.compiler import compile_scorer
 from headset.training.intent import fit_intent
 from headset.twin.starter import starter_examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from sklearn.pipeline import Pipeline
 
 SEED = 11
 CONNECTIONS = 32
@@ -49,6 +54,12 @@ TARGET = 3.0
 TURNS_PER_CONVERSATION = 4
 PORTS = {"headset": 8931, "baseline": 8932}
 BASELINE = "FastAPI + uvicorn, scikit-learn predict_proba, 32 connections, one process"
+
+
+class Turn(BaseModel):
+    """The baseline's request."""
+
+    text: str
 
 
 class Round(NamedTuple):
@@ -67,10 +78,10 @@ def main() -> None:
     rounds, seconds, examples = (2, 3.0, 1_500) if quick else (5, 8.0, 4_000)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        key = prepare(home, examples)
+        pipeline, key = prepare(home, examples)
         texts = [example.text for example in starter_examples(2_000, random.Random(SEED + 1))]
         measured: dict[str, list[Round]] = {"headset": [], "baseline": []}
-        with running("headset", home), running("baseline", home):
+        with baseline_server(pipeline), headset_server(home):
             for name in (*PORTS, *(name for _ in range(rounds) for name in PORTS)):
                 measured[name].append(uvloop.run(load(name, key, texts, seconds)))
     for kept in measured.values():
@@ -78,13 +89,10 @@ def main() -> None:
     report(measured)
 
 
-def prepare(home: Path, examples: int) -> str:
-    """Train on the starter set; leave the fitted pipeline for the baseline and a champion for Headset."""
+def prepare(home: Path, examples: int) -> tuple[Pipeline, str]:
+    """Fit one model on the starter set: the pipeline for the baseline, compiled and registered for Headset."""
     rows = starter_examples(examples, random.Random(SEED))
     with open_installation(load_config(home, {})) as parts:
-        items = (Row(number, row.text, row.intent) for number, row in enumerate(rows, start=1))
-        import_items(items, "starter", log=parts.log, door=parts.door, clock=parts.clock)
-        parts.train("starter", test=None, seed=SEED, precision=0.95, progress=lambda _phase, _fraction: None)
         fitted = fit_intent(
             [row.text for row in rows],
             [row.intent for row in rows],
@@ -93,55 +101,77 @@ def prepare(home: Path, examples: int) -> str:
             target_precision=0.95,
             progress=lambda _phase, _fraction: None,
         )
-        joblib.dump(fitted.pipeline, home / "pipeline.joblib")
-        return str(parts.development_key())
+        compile_scorer(fitted).save(home / "compiled")
+        made = ModelRegistered(
+            model="intent",
+            version="",
+            artifact_sha256="",
+            run_id="",
+            dataset="starter",
+            data_fingerprint="",
+            commit="",
+            seed=SEED,
+            metrics={},
+            encoder_version=parts.encoder.version,
+        )
+        version = parts.registry.register(made, home / "compiled").version
+        parts.registry.promote("intent", version, "champion", evidence="benchmark")
+        return fitted.pipeline, str(parts.development_key())
 
 
 @contextmanager
-def running(name: str, home: Path) -> Iterator[None]:
-    """One of the two servers, until the block ends."""
-    port = str(PORTS[name])
-    commands = {
-        "headset": [sys.executable, "-m", "headset", "serve", "--home", str(home), "--port", port],
-        "baseline": [sys.executable, __file__, "--serve-baseline", str(home / "pipeline.joblib"), port],
-    }
-    server = subprocess.Popen(commands[name], env=os.environ, start_new_session=True)
+def headset_server(home: Path) -> Iterator[None]:
+    """`headset serve`, until the block ends."""
+    port = PORTS["headset"]
+    command = [sys.executable, "-m", "headset", "serve", "--home", str(home), "--port", str(port)]
+    server = subprocess.Popen(command, env=os.environ, start_new_session=True, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and server.poll() is None:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=1).is_success:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        else:
-            sys.exit(f"{name} did not start")
+        await_answer(port)
         yield
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
 
 
-def serve_baseline(pipeline_path: str, port: int) -> None:
+@contextmanager
+def baseline_server(pipeline: Pipeline) -> Iterator[None]:
+    """The plain service in a process of its own, until the block ends."""
+    server = multiprocessing.get_context("fork").Process(target=serve_baseline, args=(pipeline, PORTS["baseline"]))
+    server.start()
+    try:
+        await_answer(PORTS["baseline"])
+        yield
+    finally:
+        server.terminate()
+        server.join(30)
+
+
+def await_answer(port: int) -> None:
+    """Return once the server on ``port`` is ready."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=1).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    sys.exit(f"nothing is ready on port {port}")
+
+
+def serve_baseline(pipeline: Pipeline, port: int) -> None:
     """The plain service; every request waits for one predict_proba."""
-    import uvicorn  # noqa: PLC0415 - only this process needs it
-    from fastapi import FastAPI  # noqa: PLC0415
-    from pydantic import BaseModel  # noqa: PLC0415
+    app, labels = FastAPI(), [str(label) for label in pipeline.classes_]
 
-    class Turn(BaseModel):
-        text: str
-
-    app, pipeline = FastAPI(), joblib.load(pipeline_path)
-    labels = [str(label) for label in pipeline.classes_]
-
+    @app.post("/v1/conversations/{conversation_id}/turns", status_code=201)
     async def decide(conversation_id: str, turn: Turn) -> dict[str, object]:
         probabilities = pipeline.predict_proba([turn.text])[0]
         best = int(probabilities.argmax())
         return {"conversation": conversation_id, "intent": labels[best], "confidence": float(probabilities[best])}
 
-    decide.__annotations__["turn"] = Turn
-    app.post("/v1/conversations/{conversation_id}/turns", status_code=201)(decide)
-    app.get("/readyz")(lambda: {})
+    @app.get("/readyz")
+    async def ready() -> dict[str, str]:
+        return {}
+
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
@@ -151,7 +181,10 @@ async def load(name: str, key: str, texts: Sequence[str], seconds: float) -> Rou
     run, until = f"{name}-{time.time_ns()}", time.perf_counter() + seconds
     started = time.perf_counter()
     await asyncio.gather(
-        *(_connection(PORTS[name], f"{run}-{number}", key, texts, number, until, latencies) for number in range(CONNECTIONS))
+        *(
+            _connection(PORTS[name], f"{run}-{number}", key, texts, number, until, latencies)
+            for number in range(CONNECTIONS)
+        )
     )
     elapsed = time.perf_counter() - started
     latencies.sort()
@@ -213,7 +246,4 @@ def report(measured: dict[str, list[Round]]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--serve-baseline"]:
-        serve_baseline(sys.argv[2], int(sys.argv[3]))
-    else:
-        main()
+    main()

@@ -74,12 +74,15 @@ def replay(data: Path, home: Path, limit: int | None) -> dict[str, Any]:
         offline = offline_accuracy(parts, rows)
         key = parts.development_key()
     started = time.monotonic()
-    with serving(home) as url, httpx.Client(
-        base_url=url,
-        headers={"Authorization": f"Bearer {key}"},
-        timeout=30,
-        limits=httpx.Limits(max_connections=_CONNECTIONS),
-    ) as client:
+    with (
+        serving(home) as url,
+        httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=30,
+            limits=httpx.Limits(max_connections=_CONNECTIONS),
+        ) as client,
+    ):
         run = f"replay-{time.time_ns()}"
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             asked = [pool.submit(ask, client, f"{run}-{number}", *row) for number, row in enumerate(rows)]

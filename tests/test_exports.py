@@ -10,9 +10,7 @@ import pytest
 
 import headset
 
-PACKAGES = ["headset"] + [
-    module.name for module in pkgutil.walk_packages(headset.__path__, "headset.") if module.ispkg
-]
+PACKAGES = ["headset"] + [module.name for module in pkgutil.walk_packages(headset.__path__, "headset.") if module.ispkg]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -25,9 +25,7 @@ def test_every_import_contract_is_kept(root):
         "-c",
         "from importlinter.cli import lint_imports_command; lint_imports_command()",
     ]
-    done = subprocess.run(
-        [*command, "--no-logo", "--no-cache"], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, "--no-logo", "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -21,9 +21,7 @@ def test_an_absent_service_skips_the_test(requires_service, monkeypatch, closed_
         requires_service("redis")
 
 
-def test_an_absent_service_fails_the_test_where_services_are_required(
-    requires_service, monkeypatch, closed_port
-):
+def test_an_absent_service_fails_the_test_where_services_are_required(requires_service, monkeypatch, closed_port):
     monkeypatch.setenv("HEADSET_REQUIRE_SERVICES", "1")
     monkeypatch.setenv("HEADSET_REDIS_URL", f"redis://127.0.0.1:{closed_port}")
     with pytest.raises(pytest.fail.Exception, match="does not answer"):

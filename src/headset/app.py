@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from headset.serving.prediction import IntentPredictor
     from headset.serving.replies import Replies
     from headset.serving.service import Service
-    from headset.training.job import TrainingReport
+    from headset.training.report import TrainingReport
 
 HOME_VARIABLE = "HEADSET_HOME"
 _CHAMPION_EVERY_S = 2.0
@@ -66,7 +66,9 @@ class Installation:
             for folder in ("log", "keys", "projections", "models"):
                 (home / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise StorageFailed(f"{home} cannot be used as the home folder ({error}); choose one with --home") from error
+            raise StorageFailed(
+                f"{home} cannot be used as the home folder ({error}); choose one with --home"
+            ) from error
         self.vault = Vault(home / "keys" / "subjects.db", load_master_key(home / "keys" / "master.key"))
         self.door = Door(self.vault)
         self.log = SqliteLog(
@@ -274,7 +276,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         ),
         kpis=parts.kpis,
         upkeep=[(_CHAMPION_EVERY_S, model.refresh), (_REPLIES_EVERY_S, refresh_replies)],
-        on_close=[parts.close],
+        on_close=parts.close,
     )
 
 

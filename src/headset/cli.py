@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import msgspec
 import typer
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headset import __version__
-from headset.app import HOME_VARIABLE, Installation, open_installation
+from headset.app import HOME_VARIABLE, open_installation
 from headset.core.clock import iso
 from headset.core.config import Config, load_config
 from headset.core.errors import AccessDenied, HeadsetError, InvalidInput
@@ -60,7 +60,7 @@ def up(
     home: HomeOption = HOME,
     host: HostOption = None,
     port: PortOption = None,
-    twin: Annotated[bool, typer.Option("--twin", help="Add the starter set, a trained model and live traffic.")] = False,
+    twin: Annotated[bool, typer.Option("--twin", help="Add a starter set, a trained model and live traffic.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Start everything: API and workers; with --twin also a simulated contact centre."""
@@ -378,9 +378,9 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]]:
     """A bar per phase on standard error; a function of the phase's name and the fraction done."""
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    name, share = TextColumn("{task.description:<28}"), TextColumn("{task.percentage:>3.0f}%")
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=_err, disable=quiet) as bars:
+    with Progress(name, BarColumn(), share, TimeElapsedColumn(), console=_err, disable=quiet) as bars:
 
         def show(phase: str, fraction: float) -> None:
             if phase not in tasks:
@@ -426,8 +426,8 @@ def _announce(config: Config, key: str | None, *, json: bool) -> None:
         _out.print(f"  {what:<8} {where}", highlight=False, soft_wrap=True)
     _out.print("Try one turn:", highlight=False)
     _out.print(
-        f"  curl -s {url}/v1/conversations/hello-{secrets.token_hex(2)}/turns -H \"Authorization: Bearer {bearer}\""
-        " -H 'Content-Type: application/json' -d '{\"text\": \"My internet has been very slow since yesterday\"}'",
+        f"""  curl -s {url}/v1/conversations/hello-{secrets.token_hex(2)}/turns -H "Authorization: Bearer {bearer}\""""
+        """ -H 'Content-Type: application/json' -d '{"text": "My internet has been very slow since yesterday"}'""",
         highlight=False,
         soft_wrap=True,
         markup=False,

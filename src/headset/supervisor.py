@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import random
 import signal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from headset.app import Installation
     from headset.core.config import Config
+
+_logger = logging.getLogger("headset.work")
 
 STARTER = "starter"
 _STARTER_EXAMPLES = 2_000
@@ -143,4 +146,4 @@ def work(config: Config) -> None:
                     since_seal = 0.0
                     parts.log.seal(keep=config.log.keep_live)
             except HeadsetError as error:
-                print(f"headset work: {error}; tried again", file=sys.stderr)
+                _logger.warning("upkeep failed, it is tried again: %s", error)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -116,25 +116,6 @@ def start(home, free_port):
 
     yield run
     for server in started:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(server.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         server.process.wait()
-
-
-@contextmanager
-def busy(target, count):
-    """Run ``target(number, stop)`` in ``count`` threads until the block ends."""
-    import threading  # noqa: PLC0415 - used here only
-
-    stop = threading.Event()
-    threads = [threading.Thread(target=target, args=(number, stop)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(30)

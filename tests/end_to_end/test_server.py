@@ -35,7 +35,9 @@ def test_a_turn_is_decided_corrected_and_counted(start, headset):
 def test_a_restarted_server_knows_its_conversations(start, home, free_port):
     first = start()
     with first.client() as client:
-        client.post("/v1/conversations/a/turns", json={"text": "let me talk to a human", "turn_id": "1"}).raise_for_status()
+        client.post(
+            "/v1/conversations/a/turns", json={"text": "let me talk to a human", "turn_id": "1"}
+        ).raise_for_status()
     first.stop()
     with start().client() as client:
         again = client.post("/v1/conversations/a/turns", json={"text": "let me talk to a human", "turn_id": "1"})
@@ -112,7 +114,7 @@ def test_the_metrics_and_the_schema_can_be_read(start):
     with server.client() as client:
         client.post("/v1/conversations/m/turns", json={"text": "hello"}).raise_for_status()
         metrics = client.get("/metrics").text
-        assert 'headset_decisions_total{' in metrics
+        assert "headset_decisions_total{" in metrics
         assert "headset_decision_seconds_bucket" in metrics
         schema = client.get("/schema/openapi.json").json()
         assert "/v1/conversations/{conversation_id}/turns" in schema["paths"]

@@ -38,7 +38,7 @@ def test_questions_that_come_while_the_model_works_share_its_next_call_in_order(
     async def main():
         asked = batcher(answer, batch_limit=8)
         first = asyncio.ensure_future(asked.submit(0))
-        while not sizes:
+        while not sizes:  # noqa: ASYNC110 - the model runs in a thread, which sets no event of this loop
             await asyncio.sleep(0.001)
         rest = [asyncio.ensure_future(asked.submit(number)) for number in range(1, 12)]
         await asyncio.sleep(0)

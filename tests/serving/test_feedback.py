@@ -45,7 +45,9 @@ def test_an_edit_needs_the_reply(tell):
 
 
 def test_feedback_on_an_unknown_decision_is_refused(tell):
-    refused(tell(decision_id="0198f0a0-0000-7000-8000-000000000000", action="ignored", agent_id="ana"), 404, "decision_id")
+    refused(
+        tell(decision_id="0198f0a0-0000-7000-8000-000000000000", action="ignored", agent_id="ana"), 404, "decision_id"
+    )
     refused(tell(decision_id="nonsense", action="ignored", agent_id="ana"), 422, "decision_id")
 
 

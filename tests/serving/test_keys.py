@@ -46,7 +46,9 @@ def test_a_key_revoked_elsewhere_is_worthless_here(keys, tmp_path, clock):
         keys.check(secret, "feedback")
 
 
-@pytest.mark.parametrize(("name", "scopes", "valid_s"), [("", ["read"], 1), ("x", [], 1), ("x", ["fly"], 1), ("x", ["read"], 0)])
+@pytest.mark.parametrize(
+    ("name", "scopes", "valid_s"), [("", ["read"], 1), ("x", [], 1), ("x", ["fly"], 1), ("x", ["read"], 0)]
+)
 def test_a_senseless_key_is_not_made(keys, name, scopes, valid_s):
     with pytest.raises(InvalidInput):
         keys.create(name, scopes, valid_s=valid_s)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import numpy as np
 import pytest
 
@@ -89,7 +87,7 @@ def test_replies_of_erased_subjects_are_gone(history, vault):
 
 def test_the_history_is_bounded(history):
     history("b", "card lost", "It is blocked.")
-    connection: sqlite3.Connection = history.projector.connection
+    connection = history.projector.connection
     rows = [(str(number).encode(), number, "s", "x", "y") for number in range(REPLY_LIMIT + 50)]
     connection.executemany("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", rows)
     history("a", "refund where", "We sent it.")

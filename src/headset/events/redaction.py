@@ -2,7 +2,7 @@
 
 What is found is replaced by its kind in brackets, so that the sentence keeps its meaning:
 payment cards (13 to 19 digits that pass the Luhn check, ISO/IEC 7812-1), e-mail addresses, and
-telephone numbers (8 to 15 digits, E.164 length). When in doubt a long number goes: a lost order
+telephone numbers (8 to 15 digits, E.164 length) and longer numbers. When in doubt a long number goes: a lost order
 number costs less than a stored card. Dates, times and amounts of money stay.
 """
 
@@ -11,27 +11,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _DASH = r"\-\u2010-\u2015\u2212"
 _SPACE = r"\s\u200b-\u200d\u2060\ufeff"
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}[ \t]?[@\uff20][ \t]?(?:[\w-]{1,63}\.)+[^\W\d_]{2,63}")
 _LONG = re.compile(rf"\d(?:[{_SPACE}{_DASH}.,/_·•*]{{0,3}}\d){{12,}}")
 _GROUP = re.compile(r"\d+")
-_PHONE = re.compile(rf"(?<!\w)(?<!\d[.,])(?:\+|\(\+?)?\d(?:[{_SPACE}{_DASH}().,/]{{0,3}}\d){{7,14}}(?!\w)")
+_NUMBER = re.compile(rf"(?<!\w)(?:\+|\(\+?)?\d(?:[{_SPACE}{_DASH}().,/]{{0,3}}\d){{7,}}(?!\w)")
+_PHONE_DIGITS = 15
 _CARD_DIGITS = (13, 19)
 _CARD_START = re.compile(r"[3-6]|2[2-7]|8[12]|9792")  # networks' ranges
 
-_DAY = r"(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d{2})(?: \d{1,2})?|(?:19|20)\d\d)(?: \d{1,2})?"
+_DAY = r"(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d{2})|(?:19|20)\d\d)(?: \d{1,2})?"
 _MONEY = r"(?:\d{1,3}(?:[.,]\d{3})+(?:[.,]\d{1,2})?|\d{1,3}(?:[ \u00a0]\d{3})+[.,]\d{2}|\d+[.,]\d{1,2})"
-_NO_PHONE = re.compile(
-    rf"{_DAY}(?:[{_SPACE}{_DASH}/,]{{1,3}}{_DAY})*|{_MONEY}(?:[{_SPACE}{_DASH}/,]{{1,3}}{_MONEY})*", re.ASCII
-)
+_DAYS_AND_AMOUNTS = re.compile(rf"(?:{_DAY}|{_MONEY})(?:[{_SPACE}{_DASH}/,]{{1,3}}(?:{_DAY}|{_MONEY}))*", re.ASCII)
 _THOUSANDS = re.compile(r"\d{3}\.\d{3}\.\d{3}", re.ASCII)  # as often a telephone number
 _SUSPICIOUS = re.compile(r"[@\uff20\d]")
 
@@ -54,9 +49,9 @@ def redact(text: str) -> Redacted:
     counts: Counter[str] = Counter()
     while _SUSPICIOUS.search(text):
         before = text
-        text = _EMAIL.sub(_as("email", counts, _always), text)
+        text = _EMAIL.sub(lambda _: _counted("email", counts), text)
         text = _LONG.sub(lambda match: _without_cards(match.group(), counts), text)
-        text = _PHONE.sub(_as("phone", counts, _is_no_date_or_amount), text)
+        text = _NUMBER.sub(lambda match: _without_phone(match.group(), counts), text)
         if text == before:
             break
     return Redacted(text, dict(counts))
@@ -96,15 +91,13 @@ def _last_group_of_card(sequence: str, groups: list[tuple[int, int]], first: int
     """
     shortest, longest = _CARD_DIGITS
     found = None
-    lengths = accumulate(end - start for start, end in groups[first:])
+    lengths = accumulate(end - start for start, end in groups[first : first + longest])
     for last, length in enumerate(lengths, first):
-        if found is not None and length > longest:
-            break
         if length < shortest:
             continue
         digits = "".join(sequence[start:end] for start, end in groups[first : last + 1])
         whole = first == 0 and last == len(groups) - 1
-        if length <= longest and passes_luhn(digits) and (whole or _starts_as_card(digits)):
+        if length <= longest and (whole or _starts_as_card(digits)) and passes_luhn(digits):
             found = last
         elif first == last and _holds_card(digits):
             return last
@@ -126,19 +119,13 @@ def _starts_as_card(digits: str) -> bool:
     return _CARD_START.match("".join(str(int(digit)) for digit in digits[:4])) is not None
 
 
-def _always(_: str) -> bool:
-    return True
+def _without_phone(number: str, counts: Counter[str]) -> str:
+    if _DAYS_AND_AMOUNTS.fullmatch(number) and not _THOUSANDS.fullmatch(number):
+        return number
+    digits = sum(map(str.isdecimal, number))
+    return _counted("phone" if digits <= _PHONE_DIGITS else "number", counts)
 
 
-def _is_no_date_or_amount(number: str) -> bool:
-    return _NO_PHONE.fullmatch(number) is None or _THOUSANDS.fullmatch(number) is not None
-
-
-def _as(kind: str, counts: Counter[str], holds: Callable[[str], bool]) -> Callable[[re.Match[str]], str]:
-    def replace(match: re.Match[str]) -> str:
-        if not holds(match.group()):
-            return match.group()
-        counts[kind] += 1
-        return f"[{kind}]"
-
-    return replace
+def _counted(kind: str, counts: Counter[str]) -> str:
+    counts[kind] += 1
+    return f"[{kind}]"

@@ -181,7 +181,7 @@ class DecisionRecord:
     """
 
     name = "decisions"
-    version = 1
+    version = 2
 
     def create(self, connection: sqlite3.Connection) -> None:
         """See :meth:`Projection.create`."""

@@ -53,7 +53,8 @@ class RegistryProjection:
             " PRIMARY KEY (model, version))"
         )
         connection.execute(
-            "CREATE TABLE aliases (model TEXT, alias TEXT, version TEXT, event_time INTEGER, PRIMARY KEY (model, alias))"
+            "CREATE TABLE aliases (model TEXT, alias TEXT, version TEXT, event_time INTEGER,"
+            " PRIMARY KEY (model, alias))"
         )
 
     def apply(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
@@ -108,7 +109,9 @@ class Registry:
             shutil.copytree(artifact, partial)
             partial.rename(place)
         except OSError as error:
-            raise StorageFailed(f"the artifact could not be kept at {place} ({error}); nothing was registered") from error
+            raise StorageFailed(
+                f"the artifact could not be kept at {place} ({error}); nothing was registered"
+            ) from error
         self._append(f"model:{made.model}", msgspec.structs.replace(made, version=version), "train")
         return self.get(made.model, version)
 
@@ -119,7 +122,9 @@ class Registry:
             NotFound: there is no such version.
         """
         self.get(model, version)
-        self._append(f"model:{model}", Promoted(model=model, version=version, alias=alias, evidence=evidence), "registry")
+        self._append(
+            f"model:{model}", Promoted(model=model, version=version, alias=alias, evidence=evidence), "registry"
+        )
         return self.get(model, version)
 
     def versions(self, model: str | None = None) -> list[ModelVersion]:
@@ -136,7 +141,11 @@ class Registry:
         )
         return [
             ModelVersion(
-                name, version, iso(when), aliases.get((name, version), []), msgspec.json.decode(made, type=ModelRegistered)
+                name,
+                version,
+                iso(when),
+                aliases.get((name, version), []),
+                msgspec.json.decode(made, type=ModelRegistered),
             )
             for name, version, when, made in rows
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Litestar, Request, Response, get, post
@@ -41,7 +41,9 @@ HttpRequest = Request[Any, Any, Any]
 
 
 @post("/v1/conversations/{conversation_id:str}/turns", status_code=201, tags=["conversations"])
-async def take_turn(request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[TurnRequest]) -> Decision | TurnKept:
+async def take_turn(
+    request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[TurnRequest]
+) -> Decision | TurnKept:
     """Take one turn in; a customer's turn is answered with a decision."""
     service = _service(request, "decide")
     started = service.clock.monotonic()
@@ -59,7 +61,9 @@ def show_conversation(request: HttpRequest, conversation_id: FromPath[str]) -> T
 
 
 @post("/v1/conversations/{conversation_id:str}/handoff/accept", status_code=201, tags=["conversations"])
-async def accept_handoff(request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[AcceptRequest]) -> Receipt:
+async def accept_handoff(
+    request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[AcceptRequest]
+) -> Receipt:
     """Let an agent take a handed-off conversation; it can be taken once."""
     return await _service(request, "feedback").feedback.accept(_identifier("conversation_id", conversation_id), data)
 
@@ -71,7 +75,9 @@ async def end_conversation(request: HttpRequest, conversation_id: FromPath[str],
 
 
 @post("/v1/conversations/{conversation_id:str}/outcome", status_code=201, tags=["conversations"])
-async def record_outcome(request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[OutcomeRequest]) -> Receipt:
+async def record_outcome(
+    request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[OutcomeRequest]
+) -> Receipt:
     """Say how a conversation turned out, in full or in part, now or days later."""
     return await _service(request, "feedback").feedback.conclude(_identifier("conversation_id", conversation_id), data)
 

@@ -145,9 +145,7 @@ class FeedbackService:
 
     async def conclude(self, conversation_id: str, request: OutcomeRequest) -> Receipt:
         """How the conversation turned out, in full or in part, now or days later."""
-        if all(
-            value is None for value in (request.resolution, request.handle_time_s, request.csat, request.reopened)
-        ):
+        if all(value is None for value in (request.resolution, request.handle_time_s, request.csat, request.reopened)):
             raise InvalidInput("resolution", "is missing, as are handle_time_s, csat and reopened; send at least one")
         conversation = self._conversation(conversation_id)
         payload = OutcomeRecorded(
@@ -156,7 +154,11 @@ class FeedbackService:
             csat=request.csat,
             reopened=request.reopened,
         )
-        return await self._keep(_About(conversation.subject, conversation.conversation_id, conversation.started), payload, request.event_time)
+        return await self._keep(
+            _About(conversation.subject, conversation.conversation_id, conversation.started),
+            payload,
+            request.event_time,
+        )
 
     def _decision(self, decision_id: str) -> tuple[Event, DecisionServed]:
         try:

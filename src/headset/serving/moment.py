@@ -29,5 +29,7 @@ def claimed_time(claimed: str | None, now: int, *, ahead_s: float, earliest: int
             "event_time", f"is {iso(moment)}, more than {ahead_s:g} s ahead of {iso(now)}; set the sender's clock"
         )
     if moment < earliest:
-        raise InvalidInput("event_time", f"is {iso(moment)}, earlier than {iso(earliest)} allows; import history instead")
+        raise InvalidInput(
+            "event_time", f"is {iso(moment)}, the earliest here is {iso(earliest)}; import older history"
+        )
     return moment

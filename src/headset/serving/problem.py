@@ -64,12 +64,10 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     metrics: Metrics = request.app.state.metrics
     metrics.refused(problem.status)
-    return Response(
-        problem, status_code=problem.status, headers=headers, media_type="application/problem+json"
-    )
+    return Response(problem, status_code=problem.status, headers=headers, media_type="application/problem+json")
 
 
-def _problem(error: Exception) -> tuple[Problem, dict[str, str]]:
+def _problem(error: Exception) -> tuple[Problem, dict[str, str]]:  # noqa: PLR0911 - one answer per kind of error
     match error:
         case AccessDenied():
             return _said(403 if error.known else 401, str(error)), {"WWW-Authenticate": "Bearer"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headset.core.errors import AccessDenied, HeadsetError, ModelFailed
@@ -88,60 +89,47 @@ class Model:
         return predictor.predict(texts) if predictor else ()
 
 
+@dataclass(kw_only=True, eq=False)
 class Service:
-    """Everything a handler needs, opened and closed with the server.
+    """Everything a handler needs, opened and closed with the server; made on the loop that serves.
 
-    Args:
+    Attributes:
         kpis: The KPI report as JSON, over the last hours or all time.
         upkeep: Work repeated beside the requests, as (seconds between runs, function run in a thread).
-        on_close: Called last, in order, to release stores.
+        on_close: Called last, to release the stores.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        config: Config,
-        log: Log,
-        vault: Vault,
-        keys: ApiKeys,
-        registry: Registry,
-        metrics: Metrics,
-        model: Model,
-        decisions: DecisionService,
-        feedback: FeedbackService,
-        kpis: Callable[[float | None], bytes],
-        upkeep: Sequence[tuple[float, Callable[[], object]]],
-        on_close: Sequence[Callable[[], None]],
-    ) -> None:
-        self.clock = clock
-        self.log = log
-        self.vault = vault
-        self.registry = registry
-        self.metrics = metrics
-        self.decisions = decisions
-        self.feedback = feedback
-        self.kpis = kpis
-        self._keys = keys
-        self._model = model
-        self._drain_s = config.server.drain_s
-        self._on_close = on_close
+    clock: Clock
+    config: Config
+    log: Log
+    vault: Vault
+    keys: ApiKeys
+    registry: Registry
+    metrics: Metrics
+    model: Model
+    decisions: DecisionService
+    feedback: FeedbackService
+    kpis: Callable[[float | None], bytes]
+    upkeep: Sequence[tuple[float, Callable[[], object]]]
+    on_close: Callable[[], None]
+
+    def __post_init__(self) -> None:
         self._draining = False
-        self._tasks = [asyncio.create_task(_repeat(*each)) for each in upkeep]
+        self._tasks = [asyncio.create_task(_repeat(*each)) for each in self.upkeep]
 
     @property
     def model_name(self) -> str:
         """Name of the model that decides."""
-        return self._model.name
+        return self.model.name
 
     @property
     def model_version(self) -> str:
         """Version that decides; empty while there is none."""
-        return self._model.version
+        return self.model.version
 
     async def predict(self, text: str) -> Prediction:
         """See :meth:`Model.predict`."""
-        return await self._model.predict(text)
+        return await self.model.predict(text)
 
     def authorise(self, header: str | None, scope: Scope) -> ApiKey:
         """The key in an ``Authorization`` header, if it may do ``scope``.
@@ -151,25 +139,24 @@ class Service:
         """
         if header is not None and not header.startswith(_BEARER):
             raise AccessDenied("the Authorization header has no bearer key; send 'Authorization: Bearer KEY'")
-        return self._keys.check(header and header[len(_BEARER) :].strip(), scope)
+        return self.keys.check(header and header[len(_BEARER) :].strip(), scope)
 
     def obstacle(self) -> str | None:
         """Why the service is not ready, if so."""
-        return "the server is shutting down" if self._draining else self._model.obstacle
+        return "the server is shutting down" if self._draining else self.model.obstacle
 
     async def close(self) -> None:
         """Let turns in progress finish, then release everything; what was acknowledged is already durable."""
         self._draining = True
-        deadline = self.clock.monotonic() + self._drain_s
-        while self.decisions.waiting and self.clock.monotonic() < deadline:
+        deadline = self.clock.monotonic() + self.config.server.drain_s
+        while self.decisions.waiting and self.clock.monotonic() < deadline:  # noqa: ASYNC110 - no turn knows it is the last
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._model.close()
-        for release in self._on_close:
-            with contextlib.suppress(HeadsetError):
-                release()
+        self.model.close()
+        with contextlib.suppress(HeadsetError):
+            self.on_close()
 
 
 async def _repeat(seconds: float, work: Callable[[], object]) -> None:

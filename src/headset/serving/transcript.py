@@ -25,6 +25,8 @@ from headset.serving.decision import describe
 from headset.serving.request import Handoff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from headset.events.log import Log, Record
     from headset.events.schema import Sealed
     from headset.events.vault import Vault
@@ -118,10 +120,7 @@ def _tell(transcript: Transcript, turns: dict[str, TranscriptTurn], record: Reco
                 payload.degraded,
             )
         case FeedbackRecorded():
-            for turn in turns.values():
-                if turn.decision is not None and turn.decision.decision_id == payload.decision_id:
-                    turn.decision.feedback = payload.action
-                    turn.decision.correct_intent = payload.intent
+            _tell_feedback(turns.values(), payload)
         case HandoffRequested() if transcript.handoff is None:
             transcript.handoff = describe(payload, _open(vault, subject, payload.summary))
         case HandoffAccepted():
@@ -138,6 +137,13 @@ def _tell(transcript: Transcript, turns: dict[str, TranscriptTurn], record: Reco
             transcript.outcome |= {name: value for name, value in parts.items() if value is not None}
         case _:
             pass
+
+
+def _tell_feedback(turns: Iterable[TranscriptTurn], payload: FeedbackRecorded) -> None:
+    for turn in turns:
+        if turn.decision is not None and turn.decision.decision_id == payload.decision_id:
+            turn.decision.feedback = payload.action
+            turn.decision.correct_intent = payload.intent
 
 
 def _open(vault: Vault, subject: str, sealed: Sealed) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ NEVER = 1.01
 """The threshold when no confidence reaches the stated precision: no answer is confident enough."""
 CERTAINTY = 0.95
 _FIRST_SHARE = 0.2
-_LOOKS = 80
+_LOOKS = 81
 _COLDEST, _HOTTEST = 1e-3, 1e3
 
 
@@ -47,8 +48,8 @@ def fit_temperature(margins: NDArray[np.float64], truth: NDArray[np.int_]) -> fl
 def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], target_precision: float) -> float:
     """The lowest confidence from which answers are right at the target rate, with 95 % certainty.
 
-    The shares of rows to answer are tried from 20 % up, in a fixed order, each with an exact one-sided binomial
-    test; the search ends at the first that fails. So the chance that the precision chosen for lies below
+    The shares of rows to answer are tried from 20 % up (from more where that is too few rows to prove anything),
+    in a fixed order, each with an exact one-sided binomial test; the search ends at the first that fails. So the chance that the precision chosen for lies below
     the target is at most 5 %, however many shares were tried (fixed-sequence testing: Angelopoulos et al., "Learn then
     Test", 2021; Bauer, "Multiple testing in clinical trials", 1991).
 
@@ -60,13 +61,17 @@ def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], 
     Returns:
         A confidence, or :data:`NEVER`.
 
-    >>> choose_threshold(np.linspace(0, 1, 200), np.repeat([False, True], 100), 0.9) > 0.5
-    True
+    >>> round(choose_threshold(np.linspace(0, 1, 200), np.repeat([False, True], 100), 0.9), 1)
+    0.5
     """
     ordered = np.sort(confidence)[::-1]
     chosen = NEVER
-    for share in np.linspace(_FIRST_SHARE, 1, _LOOKS + 1):
-        lowest = float(ordered[max(int(share * len(ordered)) - 1, 0)])
+    fewest = math.ceil(math.log(1 - CERTAINTY) / math.log(target_precision))
+    first = max(fewest, math.ceil(_FIRST_SHARE * len(ordered)))
+    if first > len(ordered):
+        return NEVER
+    for count in np.linspace(first, len(ordered), _LOOKS).astype(int):
+        lowest = float(ordered[count - 1])
         answered = confidence >= lowest
         test = binomtest(int(right[answered].sum()), int(answered.sum()), target_precision, "greater")
         if test.pvalue > 1 - CERTAINTY:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LABEL_LENGTH = 48
+_INCHES_PER_CHARACTER = 0.06  # at 7 points
 _INCHES_PER_LABEL = 0.2
 _DOTS_PER_INCH = 110
 
@@ -80,14 +81,16 @@ def draw_confusion(truth: Sequence[str], predicted: Sequence[str]) -> bytes:
     counts = count_confusion(truth, predicted)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(len(labels), dtype=bool)
-    side = max(5.0, 3.0 + _INCHES_PER_LABEL * len(labels))
-    figure = Figure(figsize=(side, side), dpi=_DOTS_PER_INCH, layout="constrained")
-    axes = figure.add_subplot()
+    names = [label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "…" for label in labels]
+    margin = 0.6 + _INCHES_PER_CHARACTER * max(map(len, names))
+    inside = max(3.0, _INCHES_PER_LABEL * len(labels))
+    side = margin + inside + 0.4
+    figure = Figure(figsize=(side, side), dpi=_DOTS_PER_INCH)
+    axes = figure.add_axes((margin / side, margin / side, inside / side, inside / side))
     axes.imshow(np.ma.masked_array(shares, ~right), cmap="Greys", vmin=0, vmax=1.6, zorder=2)
     axes.imshow(np.ma.masked_array(shares, right | (counts == 0)), cmap=_errors(), vmin=0, vmax=0.5, zorder=2)
     for row, column in np.argwhere(counts * ~right):
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=6, zorder=3)
-    names = [label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "…" for label in labels]
     axes.set_xticks(range(len(labels)), names, rotation=90, fontsize=7, parse_math=False)
     axes.set_yticks(range(len(labels)), names, fontsize=7, parse_math=False)
     axes.set_xlabel("predicted")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _AGENTS = ("ana", "ben", "chidi", "dora")
 _ADDED = ("Is there anything else?", "I have noted it on your account.", "Sorry for the trouble.")
-_RETRIES = 5
+_RETRY_AFTER_S = (0.2, 0.4, 0.8, 1.6)
 _PAUSE_S = 2.0
 _DRAWN_AT_ONCE = 64
 
@@ -42,26 +42,27 @@ class Desk:
         StorageFailed: the server cannot be reached, or refuses.
     """
 
-    def __init__(self, client: httpx.Client, wait: Callable[[float], object]) -> None:
+    def __init__(self, client: httpx.Client, wait: Callable[[float], bool]) -> None:
         self._client = client
         self._wait = wait
 
     def post(self, path: str, **body: object) -> dict[str, Any]:
         """Post ``body`` (fields that are None are left out) and return the answer."""
         sent = {name: value for name, value in body.items() if value is not None}
-        for attempt in range(_RETRIES):
+        pauses = iter(_RETRY_AFTER_S)
+        while True:
             try:
                 answer = self._client.post(path, json=sent)
             except httpx.TransportError as error:
-                problem = f"cannot be reached ({error})"
+                problem, passing = f"cannot be reached ({error})", True
             else:
                 if answer.is_success:
                     return dict(answer.json())
                 problem = f"refused {path}: {answer.text[:200]}"
-                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                    break
-            self._wait(0.2 * 2**attempt)
-        raise StorageFailed(f"{self._client.base_url} {problem}")
+                passing = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            pause_s = next(pauses, None)
+            if pause_s is None or not passing or self._wait(pause_s):
+                raise StorageFailed(f"{self._client.base_url} {problem}")
 
 
 def trickle(
