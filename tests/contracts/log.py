@@ -331,4 +331,3 @@ class DurableLogContract(LogContract):
         assert logs[0].read(limit=1_000) == logs[1].read(limit=1_000)
         for log in logs:
             log.close()
-

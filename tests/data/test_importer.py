@@ -36,7 +36,8 @@ def test_a_labelled_row_becomes_a_turn_and_its_label(import_as, log, vault, writ
     assert (turn.payload.turn_id, turn.payload.position, turn.payload.speaker) == ("1", 0, "customer")
     assert (label.payload.kind, label.payload.value, label.payload.turn_id) == ("intent", "contact", "1")
     assert {event.source for event in (turn, label)} == {"import:bank"}
-    assert turn.subject == turn.conversation_id == label.conversation_id
+    assert turn.conversation_id == label.conversation_id
+    assert turn.subject == f"conversation:{turn.conversation_id}"
     assert turn.conversation_id.startswith("bank:")
 
 
@@ -117,7 +118,7 @@ def test_a_conversation_is_told_from_start_to_outcome(import_as, log, vault, wri
         "ConversationStarted", "TurnReceived", "LabelRecorded", "TurnReceived", "TurnReceived",
         "ConversationEnded", "OutcomeRecorded",
     ]  # fmt: skip
-    assert {(event.conversation_id, event.subject) for event in told} == {("bank:c1", "ana")}
+    assert {(event.conversation_id, event.subject) for event in told} == {("bank:c1", "customer:ana")}
     assert [event.event_time for event in told] == sorted(event.event_time for event in told)
     started, question, label, answer, _, ended, outcome = (event.payload for event in told)
     assert (started.channel, started.customer_id, ended.ended_by) == ("email", "ana", "customer")

@@ -42,7 +42,7 @@ def test_a_card_goes_whatever_separates_its_digits(card, separator):
         "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
         "4111 1111 1111 1111 and 5555 5555 5555 4444",
         "4111 1111 1111 1111 5555 5555 5555 4444",
-        "٤١١١ ١١١١ ١١١١ ١١١١",
+        "\u0664\u0661\u0661\u0661 \u0661\u0661\u0661\u0661 \u0661\u0661\u0661\u0661 \u0661\u0661\u0661\u0661",
         "4111 1111 1111 1111",
         "4111\u200b1111\u200b1111\u200b1111",
     ],
@@ -52,7 +52,7 @@ def test_a_card_goes_whatever_stands_beside_it(text):
     assert "[card]" in redacted.text
     assert "1111" not in redacted.text
     assert "4444" not in redacted.text
-    assert "١١١١" not in redacted.text
+    assert "\u0661\u0661\u0661\u0661" not in redacted.text
 
 
 @given(st.sampled_from(["4", "51", "34", "6011", "2221"]), st.integers(13, 19), st.randoms(use_true_random=False))
@@ -63,8 +63,8 @@ def test_every_number_that_passes_luhn_goes(prefix, length, random):
 
 @pytest.mark.parametrize(
     "number",
-    ["+34 600 123 456", "600123456", "(020) 7946-0958", "+1 (415) 555-2671", "01 23 45 67 89", "0049/30/1234567"]
-    + ["600.123.456", "+12345678", "tel:600123456", "(+34)600123456", "1-800-555-0199", "+۳۴۶۰۰۱۲۳۴۵۶"],
+    ["+34 600 123 456", "600123456", "(020) 7946-0958", "+1 (415) 555-2671", "01 23 45 67 89", "0049/30/1234567",
+     "600.123.456", "+12345678", "tel:600123456", "(+34)600123456", "1-800-555-0199", "+۳۴۶۰۰۱۲۳۴۵۶"],
 )
 def test_a_telephone_number_goes(number):
     redacted = redact(f"call me at {number} please")
@@ -78,7 +78,8 @@ def test_a_telephone_number_goes_whatever_stands_beside_it(text):
 
 
 @pytest.mark.parametrize(
-    "address", ["ana@example.org", "a.b+c@sub.example.co.uk", "ñandú@correo.es", "ana @ example.org", "ana＠example.org"]
+    "address",
+    ["ana@example.org", "a.b+c@sub.example.co.uk", "ñandú@correo.es", "ana @ example.org", "ana\uff20example.org"],
 )
 def test_a_mail_address_goes(address):
     assert redact(f"write to {address}.").text == "write to [email]."
@@ -123,12 +124,12 @@ def test_redacting_any_text_twice_changes_nothing(text):
     assert redact(redacted.text).counts == {}
 
 
-@given(st.text(alphabet="0123456789 .-,/@a(+[]²٣٤", max_size=60))
+@given(st.text(alphabet="0123456789 .-,/@a(+[]²٣\u0664", max_size=60))
 def test_redacting_digits_twice_changes_nothing(text):
     assert redact(redact(text).text).counts == {}
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Nd"], exclude_characters="@＠")))
+@given(st.text(alphabet=st.characters(exclude_categories=["Nd"], exclude_characters="@\uff20")))
 def test_text_without_digits_and_signs_stays(text):
     assert redact(text).text == text
 
@@ -149,6 +150,6 @@ def test_no_text_is_slow(unit):
 
 
 def test_luhn_reads_digits_of_any_script_and_nothing_else():
-    assert passes_luhn("٤١١١١١١١١١١١١١١١")
+    assert passes_luhn("\u0664\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661")
     assert passes_luhn("4111²1111³1111 1111")
     assert not passes_luhn(f"{Random(1).randrange(10**15)}x{411}")

@@ -20,6 +20,7 @@ from headset.data.occurrence import Occurrences
 from headset.data.row import BadRow, Dialogue, Row
 from headset.data.rule import check_name, check_row
 from headset.data.transcript import Transcript
+from headset.events.subject import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -193,7 +194,8 @@ class _Importing:
     def _begin(self, dataset: str, key: str, customer_id: str | None = None) -> Transcript:
         conversation_id = f"{dataset}:{key}"
         known = {record.event.event_id for record in self._log.conversation(conversation_id)}
-        return Transcript(conversation_id, customer_id or conversation_id, f"import:{dataset}", self._door, known)
+        subject = subject_of(conversation_id, customer_id)
+        return Transcript(conversation_id, subject, f"import:{dataset}", self._door, known)
 
 
 @contextmanager

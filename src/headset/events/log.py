@@ -54,7 +54,7 @@ class Log(Protocol):
         types: Collection[str] | None = None,
         source: str | None = None,
     ) -> list[Record]:
-        """Up to ``limit`` records with an offset greater than ``after``, in order, optionally of some types or one source."""
+        """Up to ``limit`` records behind offset ``after``, in order, optionally of some types or one source."""
         ...
 
     def get(self, event_id: UUID) -> Record | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from headset.core.errors import StorageFailed
+from headset.events.transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from headset.events.log import Log, Record
@@ -51,7 +54,10 @@ class Projector:
     """Keeps one projection of ``log`` in the file ``path``, up to date on demand.
 
     The position is stored in the transaction that stores the output, so a crash between them is
-    impossible, and several processes may catch up the same file.
+    impossible, and several threads and processes may catch up the same file.
+
+    Attributes:
+        connection: For reads; it sees whole batches only, also while another thread catches up.
 
     Raises:
         StorageFailed: the file cannot be opened; it may be deleted, it is rebuilt from the log.
@@ -61,12 +67,12 @@ class Projector:
         self._log = log
         self._projection = projection
         self._path = path
+        self._turn = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = NORMAL")
-            self.connection.execute(_CHECKPOINT)
+            self._writer = _connect(path)
+            self._writer.execute(_CHECKPOINT)
+            self.connection = _connect(path)
         except (sqlite3.Error, OSError) as error:
             raise StorageFailed(f"{path} cannot be opened ({error}); delete it, it is rebuilt from the log") from error
 
@@ -85,67 +91,65 @@ class Projector:
 
     def rebuild(self) -> int:
         """Forget the state and compute it again from the log's first event."""
-        with _Transaction(self.connection, self._path):
+        with self._transaction():
             self._clear()
         return self.catch_up()
 
     def close(self) -> None:
         """Release the file."""
-        self.connection.close()
+        with self._turn:
+            self.connection.close()
+            self._writer.close()
 
     def _advance(self) -> int | None:
-        with _Transaction(self.connection, self._path):
+        with self._transaction():
             position = self._position()
-            if position is None:
-                self._clear()
-                position = 0
             records = self._log.read(after=position, limit=_BATCH)
             if not records:
                 return None
-            self._projection.apply(self.connection, records)
-            self.connection.execute(
+            self._projection.apply(self._writer, records)
+            self._writer.execute(
                 "UPDATE checkpoint SET position = ? WHERE projection = ?", (records[-1].offset, self._projection.name)
             )
             return len(records)
 
-    def _position(self) -> int | None:
-        row = self.connection.execute(
+    def _position(self) -> int:
+        """Where to read on: at the start when the state is of another version, or of a longer log."""
+        row = self._writer.execute(
             "SELECT position FROM checkpoint WHERE projection = ? AND version = ?",
             (self._projection.name, self._projection.version),
         ).fetchone()
-        return None if row is None else int(row[0])
+        if row is None or row[0] > self._log.head():
+            self._clear()
+            return 0
+        return int(row[0])
 
     def _clear(self) -> None:
-        names = self.connection.execute(
+        names = self._writer.execute(
             "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'table') AND name NOT LIKE 'sqlite_%'"
             " AND name <> 'checkpoint' ORDER BY type DESC"
         ).fetchall()
         for kind, name in names:
-            self.connection.execute(f'DROP {kind} "{name}"')
-        self._projection.create(self.connection)
-        self.connection.execute(
+            self._writer.execute(f'DROP {kind} "{name}"')
+        self._projection.create(self._writer)
+        self._writer.execute(
             "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, 0)", (self._projection.name, self._projection.version)
         )
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._turn:
+            try:
+                with Transaction(self._writer):
+                    yield
+            except sqlite3.Error as error:
+                raise StorageFailed(
+                    f"{self._path} failed ({error}); is the disk full? If it is damaged, delete it: it is rebuilt"
+                ) from error
 
-class _Transaction:
-    """One write transaction, rolled back when the block raises."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-
-    def __enter__(self) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise StorageFailed(f"{self._path} cannot be written ({error}); is the disk full?") from error
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if kind is None:
-            self._connection.execute("COMMIT")
-            return
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            raise StorageFailed(f"{self._path} failed ({error}); delete it, it is rebuilt from the log") from error
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection

@@ -69,48 +69,47 @@ def passes_luhn(number: str) -> bool:
 
 
 def _without_cards(sequence: str, counts: Counter[str]) -> str:
-    """``sequence``, of digits and separators, with each card replaced along with the groups it touches."""
+    """``sequence``, of digits and separators, with each card replaced along with the groups it touches.
+
+    The whole sequence is a card when it passes the check; a part must also begin as cards do.
+    """
     groups = [match.span() for match in _GROUP.finditer(sequence)]
-    kept, position, first = "", 0, 0
+    shortest, longest = _CARD_DIGITS
+    if shortest <= sum(end - start for start, end in groups) <= longest and passes_luhn(sequence):
+        return _counted("card", counts)
+    kept, position, first = [], 0, 0
     while first < len(groups):
-        last = _last_group_of_card(sequence, groups, first)
+        last = _last_group_of_card(sequence, groups[first : first + longest])
         if last is not None:
-            counts["card"] += 1
-            kept += f"{sequence[position : groups[first][0]]}[card]"
-            position, first = groups[last][1], last
+            kept += [sequence[position : groups[first][0]], _counted("card", counts)]
+            first += last
+            position = groups[first][1]
         first += 1
-    return kept + sequence[position:]
+    return "".join([*kept, sequence[position:]])
 
 
-def _last_group_of_card(sequence: str, groups: list[tuple[int, int]], first: int) -> int | None:
-    """The last group of the longest card that begins with group ``first``, if one does.
+def _last_group_of_card(sequence: str, groups: list[tuple[int, int]]) -> int | None:
+    """The last group of the longest card that begins with the first of ``groups``, if one does.
 
-    Groups written together are a card when their digits, the beginning or the end of them, are one: a
-    security code or an expiry date may stick to the number. What is not the whole sequence must begin as
-    cards do.
+    A group alone is a card when its beginning or end is one: a security code may stick to the number.
     """
     shortest, longest = _CARD_DIGITS
-    found = None
-    lengths = accumulate(end - start for start, end in groups[first : first + longest])
-    for last, length in enumerate(lengths, first):
-        if length < shortest:
-            continue
-        digits = "".join(sequence[start:end] for start, end in groups[first : last + 1])
-        whole = first == 0 and last == len(groups) - 1
-        if length <= longest and (whole or _starts_as_card(digits)) and passes_luhn(digits):
-            found = last
-        elif first == last and _holds_card(digits):
-            return last
-        if length > longest:
-            break
-    return found
+    digits = "".join(sequence[start:end] for start, end in groups)
+    lengths = list(accumulate(end - start for start, end in groups))
+    if _starts_as_card(digits):
+        for last in reversed(range(len(groups))):
+            if shortest <= lengths[last] <= longest and passes_luhn(digits[: lengths[last]]):
+                return last
+    return 0 if lengths[0] >= shortest and _holds_card(digits[: lengths[0]]) else None
 
 
 def _holds_card(digits: str) -> bool:
     """Whether an unbroken number begins or ends with a card's number."""
     shortest, longest = _CARD_DIGITS
     parts = (
-        part for length in range(shortest, min(longest, len(digits)) + 1) for part in (digits[:length], digits[-length:])
+        part
+        for length in range(shortest, min(longest, len(digits)) + 1)
+        for part in (digits[:length], digits[-length:])
     )
     return any(_starts_as_card(part) and passes_luhn(part) for part in parts)
 

@@ -64,7 +64,8 @@ class Segments:
     def list(self) -> list[Segment]:
         """All complete segments, by first offset."""
         names = sorted(self._directory.glob("events-*.parquet")) if self._directory.is_dir() else []
-        return [Segment(*map(int, path.stem.split("-")[1:]), path) for path in names]
+        bounds = ((int(first), int(last)) for _, first, last in (path.stem.split("-") for path in names))
+        return [Segment(first, last, path) for (first, last), path in zip(bounds, names, strict=True)]
 
     def write(self, records: Sequence[Record]) -> Segment:
         """Write ``records``, which must be in order and without gaps, as one file.
@@ -103,7 +104,10 @@ class Segments:
         found: dict[int, bytes] = {}
         for segment, group in wanted.items():
             bounds = [("offset", ">=", min(group)), ("offset", "<=", max(group))]
-            table = pq.read_table(segment.path, columns=["offset", "payload"], filters=bounds)
+            try:
+                table = pq.read_table(segment.path, columns=["offset", "payload"], filters=bounds)
+            except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+                raise StorageFailed(f"{segment.path} is damaged ({error}); restore the segments folder") from error
             payloads = dict(zip(table["offset"].to_pylist(), table["payload"].to_pylist(), strict=True))
             found |= {offset: payloads[offset].encode() for offset in group if offset in payloads}
         return found

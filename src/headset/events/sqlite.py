@@ -27,6 +27,7 @@ import msgspec
 from headset.core.errors import HeadsetError, InvalidInput, Overloaded, StorageFailed, StorageFull
 from headset.events.log import Record
 from headset.events.schema import AnyPayload, Event
+from headset.events.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -291,7 +292,7 @@ class SqliteLog:
 
     def _insert_many(self, values: list[object], append_time: int) -> tuple[int, int]:
         total, newest = 0, 0
-        with _Transaction(self._connection):
+        with Transaction(self._connection):
             for chunk in _chunks(values, _LARGEST_STATEMENT * _PER_EVENT):
                 fresh, newest = self._execute_insert(chunk, append_time)
                 total += fresh
@@ -316,7 +317,7 @@ class SqliteLog:
         if self._newest - self._indexed < _INDEX_EVERY:
             return
         try:
-            with _Transaction(self._connection):
+            with Transaction(self._connection):
                 self._connection.execute(_INDEX_CONVERSATIONS)
                 self._connection.execute("UPDATE conversations_indexed SET position = (SELECT max(offset) FROM events)")
             self._indexed = self._newest
@@ -325,7 +326,9 @@ class SqliteLog:
 
     def _release(self, first: int, last: int) -> None:
         """Let go of the payloads ``first`` to ``last``, which lie in a segment now."""
-        self._fetch("UPDATE events SET payload = NULL WHERE offset BETWEEN ? AND ? AND payload IS NOT NULL", (first, last))
+        self._fetch(
+            "UPDATE events SET payload = NULL WHERE offset BETWEEN ? AND ? AND payload IS NOT NULL", (first, last)
+        )
 
     # -- reading, in the caller's thread -------------------------------------------------------
 
@@ -367,24 +370,6 @@ class SqliteLog:
         except sqlite3.Error as error:
             raise _translated(error, self._path) from error
         return connection
-
-
-class _Transaction:
-    """``BEGIN IMMEDIATE`` to ``COMMIT``, rolled back when the block or the commit raises."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            if kind is None:
-                self._connection.execute("COMMIT")
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
 
 
 def _values(events: Sequence[Event]) -> list[object]:
@@ -437,4 +422,4 @@ def _translated(error: Exception, path: Path) -> HeadsetError:
         return StorageFailed(f"{path} is damaged or not a log ({error}); restore it from a backup")
     if isinstance(error, _BLAMED):
         return InvalidInput("event", f"holds a value the log cannot keep ({error}); nothing was kept")
-    return StorageFailed(f"{path} failed ({error or type(error).__name__}); nothing was kept")
+    return StorageFailed(f"{path} failed ({str(error) or type(error).__name__}); nothing was kept")

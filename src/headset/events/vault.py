@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from headset.core.errors import InvalidInput, StorageFailed, TextErased
 from headset.events.schema import Sealed
+from headset.events.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +134,7 @@ class Vault:
                 for key in unsaved:
                     del self._unsaved[key]
             try:
-                with _Transaction(self._writer):
+                with Transaction(self._writer):
                     deleted = self._writer.execute("DELETE FROM subject_keys WHERE subject = ?", (subject,)).rowcount
                     self._writer.execute("UPDATE destructions SET count = count + 1")
                 busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -156,7 +157,7 @@ class Vault:
                 saved = dict(self._unsaved)
             rows = [(subject, key_id, wrapped) for (subject, key_id), wrapped in saved.items()]
             try:
-                with _Transaction(self._writer):
+                with Transaction(self._writer):
                     self._writer.executemany("INSERT OR IGNORE INTO subject_keys VALUES (?, ?, ?)", rows)
             except sqlite3.Error as error:
                 raise StorageFailed(f"new keys could not be kept in {self._path} ({error})") from error
@@ -195,9 +196,7 @@ class Vault:
             return key.cipher
         wrapped = self._unsaved.get((subject, key_id))
         if wrapped is None:
-            found = self._select(
-                "SELECT wrapped FROM subject_keys WHERE subject = ? AND key_id = ?", (subject, key_id)
-            )
+            found = self._select("SELECT wrapped FROM subject_keys WHERE subject = ? AND key_id = ?", (subject, key_id))
             if found is None:
                 raise TextErased(f"the text of subject {subject!r} was erased; its key is destroyed")
             (wrapped,) = found
@@ -265,24 +264,6 @@ class Vault:
         except sqlite3.Error as error:
             raise StorageFailed(f"the key store {self._path} cannot be read ({error})") from error
         return row
-
-
-class _Transaction:
-    """``BEGIN IMMEDIATE`` to ``COMMIT``, rolled back when the block or the commit raises."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            if kind is None:
-                self._connection.execute("COMMIT")
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -21,6 +21,7 @@ from headset.events.schema import (
     HandoffRequested,
     TurnReceived,
 )
+from headset.events.subject import subject_of
 from headset.serving.conversation import Conversation
 from headset.serving.moment import claimed_time
 from headset.serving.policy import Routing, route_turn
@@ -115,7 +116,7 @@ class DecisionService:
     def _subject(self, conversation_id: str, request: TurnRequest) -> str:
         held = self._conversations.get(conversation_id)
         if held is None:
-            return request.customer_id or conversation_id
+            return subject_of(conversation_id, request.customer_id)
         if request.customer_id is not None and request.customer_id != held.customer_id:
             raise Conflict(
                 "customer_id", f"is {request.customer_id!r}, the conversation began with {held.customer_id!r}"

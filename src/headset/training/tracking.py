@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -33,7 +34,7 @@ for _name, _value in _SETTINGS.items():
 import mlflow  # noqa: E402 - reads the settings above
 import mlflow.pyfunc  # noqa: E402
 import pandas as pd  # type: ignore[import-untyped]  # noqa: E402
-from mlflow.entities import Metric, Param, RunStatus, RunTag  # noqa: E402
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, RunStatus, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import Model, ModelSignature  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
@@ -123,7 +124,7 @@ class Tracker:
         try:
             with self._translated("written"):
                 self._keep(run_id, run)
-                version = self._register(run_id, run.model, portable)
+                version = self._register(experiment, run_id, run.model, portable)
                 self._client.set_terminated(run_id, end_time=run.ended // 1_000)
             yield run_id
         except BaseException:
@@ -149,42 +150,19 @@ class Tracker:
         )
         self._client.log_artifacts(run_id, str(run.report))
 
-    def _register(self, run_id: str, name: str, portable: Portable) -> str:
-        with self._as_default():
-            logged = Model.log(
-                artifact_path=None,
-                flavor=mlflow.pyfunc,
-                name=name,
-                run_id=run_id,
-                python_model=str(portable.code),
-                artifacts={"model": str(portable.artifact)},
-                model_config=dict(portable.config),
-                signature=ModelSignature.from_dict(json.loads(portable.signature)),
-                input_example=pd.DataFrame({"text": _EXAMPLES}),
-                pip_requirements=list(portable.requirements),
-            )
-            with suppress(MlflowException):  # it exists from the second run on
-                self._client.create_registered_model(name)
-            made = self._client.create_model_version(name, logged.model_uri, run_id, model_id=logged.model_id)
-            if portable.alias is not None:
-                self._client.set_registered_model_alias(name, portable.alias, made.version)
+    def _register(self, experiment: str, run_id: str, name: str, portable: Portable) -> str:
+        logged = self._client.create_logged_model(experiment, name, source_run_id=run_id)
+        self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        with TemporaryDirectory() as folder:
+            _save(portable, Model(run_id=run_id, model_id=logged.model_id), Path(folder) / "model")
+            self._client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
+        self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        with suppress(MlflowException):  # it exists from the second run on
+            self._client.create_registered_model(name)
+        made = self._client.create_model_version(name, logged.artifact_location, run_id, model_id=logged.model_id)
+        if portable.alias is not None:
+            self._client.set_registered_model_alias(name, portable.alias, made.version)
         return str(made.version)
-
-    @contextmanager
-    def _as_default(self) -> Iterator[None]:
-        """MLflow logs models only to the process's default store; the user's own is put back.
-
-        Its deprecated calls to its own dependencies are no news to the user.
-        """
-        chosen = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
-        before = mlflow.get_tracking_uri() if chosen else None
-        mlflow.set_tracking_uri(self._full_uri)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                yield
-        finally:
-            mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None: not chosen
 
     @contextmanager
     def _translated(self, deed: str) -> Iterator[None]:
@@ -196,6 +174,22 @@ class Tracker:
                 f"the MLflow store {self.uri} cannot be {deed}, so nothing was registered;"
                 f" start it, or set tracking_uri to another ({problem})"
             ) from None
+
+
+def _save(portable: Portable, model: Model, folder: Path) -> None:
+    """Write the MLflow model into ``folder``."""
+    with warnings.catch_warnings():  # of MLflow's own deprecated calls
+        warnings.simplefilter("ignore", DeprecationWarning)
+        mlflow.pyfunc.save_model(
+            folder,
+            mlflow_model=model,
+            python_model=str(portable.code),
+            artifacts={"model": str(portable.artifact)},
+            model_config=dict(portable.config),
+            signature=ModelSignature.from_dict(json.loads(portable.signature)),
+            input_example=pd.DataFrame({"text": _EXAMPLES}),
+            pip_requirements=list(portable.requirements),
+        )
 
 
 def without_password(uri: str) -> str:
