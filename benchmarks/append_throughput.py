@@ -2,8 +2,10 @@
 
 Every writer waits until its own event is durable before it sends the next. Both sides keep the same prebuilt
 events (a turn with 120 characters of sealed text; conversations of ten events with random ids) on the same
-disk, encode them while timed, and use SQLite's WAL with ``synchronous=FULL``. Rounds of both alternate, and
-the figure is the median of the rounds' ratios.
+disk, encode them while timed, and use SQLite's WAL with ``synchronous=FULL``. Tasks run on uvloop, as in
+serving. Rounds of all forms alternate until the time is up. Others who use the disk or the processors only slow
+a round down, and slow syncs flatter the log, so the figure compares the best round of the log with the best
+round of any baseline form; the ratio of the medians is printed too.
 
 Baseline, in its best form: one connection, one transaction per event, the same columns, the same unique index
 of event ids and an index of conversation ids, called straight from 64 asyncio tasks, so that nothing waits
@@ -28,6 +30,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
+import uvloop
 
 from headset.core.clock import SystemClock
 from headset.core.ids import Ids
@@ -199,7 +202,8 @@ def timed_tasks(shares: list[list[Event]], begin: Callable[[], Callable[[Iterabl
         await asyncio.gather(*[write(share) for share in shares])  # type: ignore[call-overload]
         return time.perf_counter() - started
 
-    return sum(map(len, shares)) / asyncio.run(run())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return sum(map(len, shares)) / runner.run(run())
 
 
 def timed_threads(shares: list[list[Event]], write: Callable[[Iterable[Event]], None]) -> float:
@@ -214,38 +218,41 @@ def timed_threads(shares: list[list[Event]], write: Callable[[Iterable[Event]], 
 
 
 FORMS = {
-    "raw sqlite3, 64 tasks on one connection (baseline)": (raw_tasks, 50),
-    "raw sqlite3, 64 threads on one connection": (raw_threads, 30),
-    "raw sqlite3, 64 threads, a connection each": (raw_connections, 3),
-    "SqliteLog, 64 tasks, AsyncAppender": (log_tasks, 300),
-    "SqliteLog, 64 threads, append": (log_threads, 100),
+    "raw sqlite3, 64 tasks on one connection (baseline)": (raw_tasks, 10),
+    "raw sqlite3, 64 threads on one connection": (raw_threads, 5),
+    "raw sqlite3, 64 threads, a connection each": (raw_connections, 1),
+    "SqliteLog, 64 tasks, AsyncAppender": (log_tasks, 200),
+    "SqliteLog, 64 threads, append": (log_threads, 40),
 }
 
 
 def main() -> None:
     """Run all forms in alternation and print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="five rounds instead of fifteen")
-    rounds = 5 if parser.parse_args().quick else 15
+    parser.add_argument("--quick", action="store_true", help="30 seconds instead of 150")
+    limit_s = 30 if parser.parse_args().quick else 150
     random = Random(SEED)
     rates: dict[str, list[float]] = {name: [] for name in FORMS}
     with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as folder:
-        for number in range(rounds):
-            for index, (name, (form, per_writer)) in enumerate(FORMS.items()):
+        started = time.perf_counter()
+        while time.perf_counter() - started < limit_s:
+            for name, (form, per_writer) in FORMS.items():
                 shares = make_events(per_writer * WRITERS, random)
-                rates[name].append(form(shares, Path(folder) / f"{number}-{index}.db"))
+                rates[name].append(form(shares, Path(folder) / f"{sum(map(len, rates.values()))}.db"))
     print(f"{'appends per second, each waited for':52s} {'median':>9s} {'lowest':>9s} {'highest':>9s}")
     for name, found in rates.items():
         print(f"{name:52s} {statistics.median(found):9,.0f} {min(found):9,.0f} {max(found):9,.0f}")
-    raw, _, _, log, _ = rates.values()
-    figure = statistics.median(ours / theirs for ours, theirs in zip(log, raw, strict=True))
+    *raw, log, _ = rates.values()
+    best = max(max(found) for found in raw)
+    figure = max(log) / best
+    print(f"ratio of best rounds {figure:.1f}, of medians {statistics.median(log) / statistics.median(raw[0]):.1f}")
     result = {
         "name": "append_throughput",
         "figure": round(figure, 2),
         "unit": "times the durable appends per second of one commit per event on raw sqlite3, 64 writers",
         "target": TARGET,
         "holds": figure >= TARGET,
-        "baseline": f"raw sqlite3 on one connection, {statistics.median(raw):.0f} appends per second",
+        "baseline": f"one commit per event on raw sqlite3, best form and round: {best:.0f} appends per second",
         "machine": f"{os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()},"
         f" SQLite {sqlite3.sqlite_version}",
         "seed": SEED,

@@ -335,7 +335,9 @@ def main() -> NoReturn:
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
-        code = _fail(HeadsetError(f"{error.format_message()}; see --help"), error.exit_code, wants_json=wants_json)
+        code, message = error.exit_code, error.format_message().rstrip(".")
+        if message:  # without one, the help was shown
+            _fail(HeadsetError(f"{message}; see --help"), code, wants_json=wants_json)
     sys.exit(code)
 
 

@@ -119,3 +119,4 @@ def start(home, free_port):
         with suppress(ProcessLookupError):
             os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait()
+        server.process.stdout.close()

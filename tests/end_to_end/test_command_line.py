@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 
 import pytest
 
+from headset import cli
+
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def main(home, monkeypatch, capsys):
+    """Run the command line in this process; gives exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setenv("HEADSET_HOME", str(home))
+        monkeypatch.setattr(sys, "argv", ["headset", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -23,16 +40,29 @@ pytestmark = pytest.mark.slow
         (("nonsense",), "nonsense"),
         (("monitor", "--nonsense"), "--nonsense"),
         (("serve", "--port", "99999"), "port"),
+        (("twin", "trickle", "--per-second", "0"), "per_second"),
     ],
 )
-def test_misuse_exits_2_and_names_the_value(headset, arguments, named):
-    plain = headset(*arguments)
-    assert plain.returncode == 2, plain.stderr
-    assert named in plain.stderr
-    assert "Traceback" not in plain.stderr
-    as_json = headset(*arguments, "--json")
-    assert as_json.returncode == 2
-    assert named in json.loads(as_json.stdout)["error"]
+def test_misuse_exits_2_and_names_the_value(main, arguments, named):
+    code, _, told = main(*arguments)
+    assert code == 2
+    assert named in told
+    code, printed, _ = main(*arguments, "--json")
+    assert code == 2
+    assert named in json.loads(printed)["error"]
+
+
+def test_without_a_command_the_help_is_shown(headset):
+    told = headset()
+    assert told.returncode == 2
+    assert "monitor" in told.stdout + told.stderr
+
+
+def test_a_process_misused_exits_2_without_a_traceback(headset):
+    told = headset("models", "show", "99")
+    assert told.returncode == 2
+    assert "99" in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 def test_a_taken_port_is_named(headset):

@@ -63,8 +63,20 @@ def test_every_number_that_passes_luhn_goes(prefix, length, random):
 
 @pytest.mark.parametrize(
     "number",
-    ["+34 600 123 456", "600123456", "(020) 7946-0958", "+1 (415) 555-2671", "01 23 45 67 89", "0049/30/1234567",
-     "600.123.456", "+12345678", "tel:600123456", "(+34)600123456", "1-800-555-0199", "+۳۴۶۰۰۱۲۳۴۵۶"],
+    [
+        "+34 600 123 456",
+        "600123456",
+        "(020) 7946-0958",
+        "+1 (415) 555-2671",
+        "01 23 45 67 89",
+        "0049/30/1234567",
+        "600.123.456",
+        "+12345678",
+        "tel:600123456",
+        "(+34)600123456",
+        "1-800-555-0199",
+        "+۳۴۶۰۰۱۲۳۴۵۶",
+    ],
 )
 def test_a_telephone_number_goes(number):
     redacted = redact(f"call me at {number} please")
@@ -150,6 +162,8 @@ def test_no_text_is_slow(unit):
 
 
 def test_luhn_reads_digits_of_any_script_and_nothing_else():
-    assert passes_luhn("\u0664\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661")
+    assert passes_luhn(
+        "\u0664\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661"
+    )
     assert passes_luhn("4111²1111³1111 1111")
     assert not passes_luhn(f"{Random(1).randrange(10**15)}x{411}")

@@ -52,10 +52,14 @@ def start_writer(folder, seed, *arguments):
 def test_a_full_queue_refuses_and_says_so(tmp_path, scribe):
     gate = threading.Event()
     log = SqliteLog(tmp_path / "events.db", scribe.clock, before_commit=gate.wait, queue_limit=10)
-    accepted = [log.append_soon(scribe.turns(1))]
-    with pytest.raises(Overloaded, match="the limit is 10"):
-        for _ in range(20):
+    accepted = []
+
+    def flood():
+        while len(accepted) < 50:
             accepted.append(log.append_soon(scribe.turns(1)))
+
+    with pytest.raises(Overloaded, match="the limit is 10"):
+        flood()
     gate.set()
     assert [future.result() for future in accepted] == [[offset] for offset in range(1, len(accepted) + 1)]
     assert log.append(scribe.turns(50))[-1] == len(accepted) + 50
@@ -115,11 +119,15 @@ def test_conversations_are_found_when_their_index_lags_in_another_process(tmp_pa
 def fill(log, scribe):
     """Append until the log is full; return what it acknowledged."""
     kept = []
-    with pytest.raises(StorageFull, match="free disk space"):
+
+    def flood():
         for _ in range(5_000):
             events = [scribe.turn(text="x" * 2_000) for _ in range(5)]
             log.append(events)
-            kept += events
+            kept.extend(events)
+
+    with pytest.raises(StorageFull, match="free disk space"):
+        flood()
     return kept
 
 

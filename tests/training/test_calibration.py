@@ -24,14 +24,14 @@ def _draw(generator, rows):
     return confidence, generator.random(rows) < confidence
 
 
-@pytest.mark.parametrize(("rows", "target"), [(500, 0.8), (2_000, 0.8), (2_000, 0.9)])
+@pytest.mark.parametrize(("rows", "target"), [(500, 0.8), (2_000, 0.8), (2_000, 0.85)])
 def test_the_threshold_misses_its_precision_in_at_most_5_of_100_cases(seed, rows, target):
     generator = np.random.default_rng(seed)
     thresholds = np.array([choose_threshold(*_draw(generator, rows), target) for _ in range(300)])
     given = thresholds < NEVER
     missed = np.mean(given & ((1 + thresholds) / 2 < target))
     excess = np.median(thresholds[given]) - (2 * target - 1) if given.any() else np.nan
-    print(
+    print(  # noqa: T201 - the figure is the test's report
         f"threshold for precision {target}, n={rows}: missed in {missed:.1%} of 300 draws, never chosen in"
         f" {np.mean(~given):.1%}, median excess of the threshold {excess:.3f} (seed {seed})"
     )

@@ -136,10 +136,10 @@ def test_training_again_gives_the_same_artifact_and_leaves_the_champion(home, fi
 
 def test_a_separate_test_set_is_not_learned_from(open_home, examples):
     home = open_home()
-    home.add("train", examples[:600])
-    home.add("test", [*examples[600:], ("something else entirely", "an_intent_never_learned")])
+    home.add("train", examples[::2])
+    home.add("test", [*examples[1::2], ("something else entirely", "an_intent_never_learned")])
     report = home.train("train", test="test").report
-    assert (report.rows, report.test_rows, report.refitted) == (600, len(examples) - 600 + 1, False)
+    assert (report.rows, report.test_rows, report.refitted) == (120, 121, False)
     assert "an_intent_never_learned" not in report.labels
     assert any(pair.intent == "an_intent_never_learned" for pair in report.confused)
 
@@ -158,7 +158,7 @@ def test_a_model_that_does_not_beat_its_baseline_serves_nobody(noise, tracking_u
 def test_without_its_store_nothing_is_registered(noise, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     before = noise.log.head()
-    with pytest.raises(StorageFailed, match="http://127.0.0.1:9 cannot be reached"):
+    with pytest.raises(StorageFailed, match=r"http://127\.0\.0\.1:9 cannot be reached"):
         noise.train("noise", tracking_uri="http://127.0.0.1:9")
     assert noise.log.head() == before
     assert list(noise.folder.glob(".training-*")) == []

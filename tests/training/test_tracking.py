@@ -33,7 +33,9 @@ def tracker(tracking_uri, tmp_path_factory):
 def run(tmp_path):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "table.csv").write_text("a,b\n")
-    return Run("parrot", 1_000_000, 61_000_000, {"seed": "7"}, {"accuracy": 0.5}, {"commit": "abc"}, tmp_path / "report")
+    return Run(
+        "parrot", 1_000_000, 61_000_000, {"seed": "7"}, {"accuracy": 0.5}, {"commit": "abc"}, tmp_path / "report"
+    )
 
 
 @pytest.fixture

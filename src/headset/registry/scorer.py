@@ -124,7 +124,6 @@ class Scorer:
         self._blocks = blocks
         self._terms = terms
         self._arrays = arrays
-        self._embedding = arrays.embedding.astype(np.float64)  # once, not per text
         self._lookups = []
         first = 0
         for block in blocks:
@@ -138,13 +137,13 @@ class Scorer:
         Raises:
             ModelFailed: ``embeddings`` has another shape.
         """
-        expected = (len(texts), len(self._embedding))
+        expected = (len(texts), len(self._arrays.embedding))
         if embeddings.shape != expected:
             raise ModelFailed(
                 f"embeddings have the shape {embeddings.shape}, this model needs {expected};"
                 " use the encoder it was trained with"
             )
-        margins = embeddings @ self._embedding + self._arrays.intercepts
+        margins = embeddings @ self._arrays.embedding + self._arrays.intercepts
         for row, text in zip(margins, texts, strict=True):
             self._add_ngrams(text.lower(), row)
         in_scope = margins.max(axis=1)

@@ -46,7 +46,7 @@ class OutputTensor(Struct, frozen=True):
     name: str
     shape: list[int]
     datatype: str
-    data: list[str] | list[float]
+    data: list[str | float]
 
 
 class InferResponse(Struct, frozen=True):

@@ -49,9 +49,9 @@ def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], 
     """The lowest confidence from which answers are right at the target rate, with 95 % certainty.
 
     The shares of rows to answer are tried from 20 % up (from more where that is too few rows to prove anything),
-    in a fixed order, each with an exact one-sided binomial test; the search ends at the first that fails. So the chance that the precision chosen for lies below
-    the target is at most 5 %, however many shares were tried (fixed-sequence testing: Angelopoulos et al., "Learn then
-    Test", 2021; Bauer, "Multiple testing in clinical trials", 1991).
+    in a fixed order, each with an exact one-sided binomial test; the search ends at the first that fails. So
+    the chance that the precision chosen for lies below the target is at most 5 %, however many shares were tried
+    (fixed-sequence testing: Bauer, Statistics in Medicine 10, 1991; Angelopoulos et al., "Learn then Test", 2021).
 
     Args:
         confidence: (n,) of predictions for rows the model has not seen.
