@@ -130,7 +130,7 @@ def test_training_again_gives_the_same_artifact_and_leaves_the_champion(home, fi
     assert again.artifact_sha256 == first.report.artifact_sha256
     assert (again.version, again.champion) == ("2", False)
     assert home.registry.champion(MODEL).version == "1"
-    assert "version 1 stays champion" in again.verdict
+    assert "Version 1 stays champion" in again.verdict
     assert "headset models list" in again.verdict
 
 
@@ -167,7 +167,7 @@ def test_without_its_store_nothing_is_registered(noise, monkeypatch):
 def test_unknown_data_is_refused_with_the_names_there_are(noise):
     with pytest.raises(NotFound, match="there are: noise"):
         noise.train("telecom")
-    with pytest.raises(NotFound, match="there are: noise"):
+    with pytest.raises(NotFound, match="test: 'telecom' holds no labelled text"):
         noise.train("noise", test="telecom")
 
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 import headset
-from headset.core.errors import InvalidInput, StorageFailed
+from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
 from headset.registry.store import CHAMPION
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from headset.core.clock import Clock
+    from headset.data.dataset import Dataset
     from headset.events.log import Log
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
@@ -128,7 +129,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     progress("read the data", 0.0)
     data = read_dataset(log, vault, dataset)
     check_trainable(data)
-    split = hold_out(data, seed) if test is None else set_apart(data, read_dataset(log, vault, test))
+    split = hold_out(data, seed) if test is None else set_apart(data, _read_test(log, vault, test))
     progress("read the data", 1.0)
     progress("open MLflow", 0.0)
     with _tracker_opening(home, tracking_uri) as opening, _scratch(home) as scratch:
@@ -190,6 +191,13 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         seed=seed,
         duration_s=clock.monotonic() - began_s,
     )
+
+
+def _read_test(log: Log, vault: Vault, name: str) -> Dataset:
+    try:
+        return read_dataset(log, vault, name)
+    except NotFound as error:
+        raise NotFound("test", error.problem) from None
 
 
 def _check_settings(seed: int, target_precision: float) -> None:
@@ -329,7 +337,7 @@ def _evidence(measured: _Measured, split: Split) -> str:
     beats = "beats" if comparison.beaten else "does not beat"
     return (
         f"accuracy {comparison.accuracy:.4f} (95 % interval {measured.metrics.accuracy_low:.4f} to"
-        f" {measured.metrics.accuracy_high:.4f}, {len(split.test_texts)} texts of {split.test_name}) {beats}"
+        f" {measured.metrics.accuracy_high:.4f}) on {len(split.test_texts)} texts ({split.test_name}) {beats}"
         f" {comparison.baseline_accuracy:.4f} of the baseline ({BASELINE}): exact McNemar p = {comparison.p_value:.2g},"
         f" limit {SIGNIFICANT}"
     )
@@ -339,8 +347,8 @@ def _verdict(version: str, reigning: ModelVersion | None, measured: _Measured, s
     evidence = _evidence(measured, split)
     if reigning is not None:
         return (
-            f"Version {version} is registered; version {reigning.version} stays champion, because a champion gives"
-            f" way only to a model that passed validation. Compare them with 'headset models list'. {evidence}."
+            f"Version {version} is registered: {evidence}. Version {reigning.version} stays champion, because a champion"
+            " gives way only to a model that passed validation. Compare them with 'headset models list'."
         )
     if measured.comparison.beaten:
         return f"Version {version} is the first champion: {evidence}."
