@@ -41,9 +41,7 @@ def summary(results: list[dict[str, Any]]) -> Table:
     for result in results:
         cells = [result.get(key, "") for key in ("name", "figure", "unit", "target")]
         verdict = "[green]yes" if result.get("holds") else "[red]no"
-        table.add_row(
-            *map(_cell, cells), verdict, _cell(result.get("baseline", "")), _cell(result.get("seed", ""))
-        )
+        table.add_row(*map(_cell, cells), verdict, _cell(result.get("baseline", "")), _cell(result.get("seed", "")))
     return table
 
 
@@ -54,12 +52,8 @@ def _cell(value: object) -> str:
 def main() -> int:
     """Run what was asked for."""
     scripts = {path.stem: path for path in sorted(FOLDER.glob("[!_]*.py"))}
-    parser = argparse.ArgumentParser(
-        prog="benchmarks", description="Run the benchmarks and draw the summary."
-    )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"which (default: all): {', '.join(scripts)}"
-    )
+    parser = argparse.ArgumentParser(prog="benchmarks", description="Run the benchmarks and draw the summary.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all): {', '.join(scripts)}")
     parser.add_argument("--quick", action="store_true", help="the short form of each, under 50 s")
     options = parser.parse_args()
     if unknown := set(options.names) - set(scripts):

@@ -347,8 +347,8 @@ def _verdict(version: str, reigning: ModelVersion | None, measured: _Measured, s
     evidence = _evidence(measured, split)
     if reigning is not None:
         return (
-            f"Version {version} is registered: {evidence}. Version {reigning.version} stays champion, because a champion"
-            " gives way only to a model that passed validation. Compare them with 'headset models list'."
+            f"Version {version} is registered: {evidence}. Version {reigning.version} stays champion, because a"
+            " champion gives way only to a model that passed validation. Compare them with 'headset models list'."
         )
     if measured.comparison.beaten:
         return f"Version {version} is the first champion: {evidence}."
