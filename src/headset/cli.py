@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
@@ -28,6 +28,9 @@ from headset.app import HOME_VARIABLE, open_installation
 from headset.core.clock import iso
 from headset.core.config import Config, load_config
 from headset.core.errors import AccessDenied, HeadsetError, InvalidInput
+
+if TYPE_CHECKING:
+    from headset.monitoring.report import ModelReport
 
 app = typer.Typer(
     name="headset",
@@ -50,6 +53,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to bind (127.0.0.1 unless configured).")]
 PortOption = Annotated[int | None, typer.Option("--port", help="TCP port (8080 unless configured).")]
 HOME = Path(".headset")
+_PULSE_S = 1.0
+_PULSE_HOURS = 1.0
 
 _out = Console()
 _err = Console(stderr=True)
@@ -82,9 +87,12 @@ def up(
         if twin and key is not None:
             processes.start("twin", "trickle")
         _announce(config, key, json=json)
-        while not stop.wait(0.5):
-            if (problem := processes.ended()) is not None:
-                raise HeadsetError(f"{problem}; everything was stopped")
+        with open_installation(config) as parts, _err.status("waiting for the first decision") as status:
+            while not stop.wait(_PULSE_S):
+                if (problem := processes.ended()) is not None:
+                    raise HeadsetError(f"{problem}; everything was stopped")
+                if _err.is_terminal and not json:
+                    status.update(_pulse(parts.reports(_PULSE_HOURS)))
     finally:
         processes.stop()
 
@@ -408,6 +416,18 @@ def _await_server(config: Config, ended: Callable[[], str | None], stop: threadi
         except httpx.TransportError:
             continue
         return
+
+
+def _pulse(reports: list[ModelReport]) -> str:
+    """The last hour in one line."""
+    if not reports:
+        return "no decision in the last hour"
+    newest = reports[-1]
+    right = "" if newest.accuracy.value is None else f" · {newest.accuracy.value:.0%} of {newest.accuracy.of} right"
+    return (
+        f"last hour: {newest.decisions} decisions{right} · {newest.to_human.count} to people"
+        f" · p95 {newest.latency_ms.p95:.1f} ms · model version {newest.model_version}"
+    )
 
 
 def _announce(config: Config, key: str | None, *, json: bool) -> None:
