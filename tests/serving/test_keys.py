@@ -42,6 +42,7 @@ def test_a_key_revoked_elsewhere_is_worthless_here(keys, tmp_path, clock):
     elsewhere = ApiKeys(tmp_path / "api.db", clock)
     elsewhere.revoke(made.key_id)
     elsewhere.close()
+    clock.advance(0.1)
     with pytest.raises(AccessDenied, match="revoked"):
         keys.check(secret, "feedback")
 

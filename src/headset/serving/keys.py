@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Scope = Literal["decide", "feedback", "read", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
+_REFRESH_EVERY_S = 0.1
+_CHANGED = -1
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS api_keys (
     key_id TEXT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL,
@@ -57,7 +60,8 @@ class ApiKeys:
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: dict[str, ApiKey] = {}
-        self._version = -1
+        self._version = _CHANGED
+        self._refresh_at = 0.0
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
             path.chmod(0o600)
@@ -86,7 +90,7 @@ class ApiKeys:
                 "INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, NULL)",
                 (key.key_id, name, _digest(secret), ",".join(sorted(granted)), now, expires),
             )
-            self._version = -1
+            self._version = _CHANGED
         return secret, key
 
     def check(self, secret: str | None, scope: Scope) -> ApiKey:
@@ -112,7 +116,7 @@ class ApiKeys:
         return key
 
     def revoke(self, key_id: str) -> None:
-        """Make a key worthless, in all processes, at once.
+        """Make a key worthless: here at once, in other processes within a tenth of a second.
 
         Raises:
             NotFound: no key has this id.
@@ -121,7 +125,7 @@ class ApiKeys:
             changed = self._connection.execute(
                 "UPDATE api_keys SET revoked = ? WHERE key_id = ? AND revoked IS NULL", (self._clock.now(), key_id)
             ).rowcount
-            self._version = -1
+            self._version = _CHANGED
         if not changed:
             raise NotFound("key_id", f"{key_id[:40]!r} is no key in force; see 'headset keys list'")
 
@@ -136,6 +140,11 @@ class ApiKeys:
         self._connection.close()
 
     def _refresh(self) -> None:
+        """Take in what this or another process changed; looked for ten times a second, at most."""
+        now = self._clock.monotonic()
+        if self._version != _CHANGED and now < self._refresh_at:
+            return
+        self._refresh_at = now + _REFRESH_EVERY_S
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._version:
             return
