@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def test_a_decision_is_one_row_with_all_that_became_of_it(connection, tell, make
             alternatives=[Alternative("sim", 0.1)],
             scope=0.7,
             sentiment=-0.2,
-            suggestions=["x", "y"],
+            suggestions=[UUID(int=1), UUID(int=2)],
             feature_versions={"encoder": "3"},
             feature_hash="ab12",
         ),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from headset.core.ids import stable_id
+from headset.serving.replies import Suggestion
+
 from .conftest import says
 from .test_refusal import refused
 
@@ -11,7 +14,11 @@ from .test_refusal import refused
 @pytest.fixture
 def decision(say, predictor):
     """A decision of a handed-off conversation with two suggestions."""
-    predictor.answer = lambda _: says(confidence=0.2, suggestions=["We sent it today.", "Please wait a week."])
+    suggestions = []
+    for turn_id, text in (("a", "We sent it today."), ("b", "Please wait a week.")):
+        say(text, conversation="earlier", speaker="agent", turn_id=turn_id)
+        suggestions.append(Suggestion(stable_id("turn", "earlier", turn_id), text))
+    predictor.answer = lambda _: says(confidence=0.2, suggestions=suggestions)
     return say().json()
 
 
@@ -101,3 +108,10 @@ def test_the_kpis_follow_the_feedback(tell, client):
     (model,) = client.get("/v1/kpis").json()["models"]
     assert model["model_version"] == "1"
     assert model["decisions"] == 1
+
+
+def test_a_suggestion_goes_with_the_subject_whose_words_it_is(tell, client, parts, decision):
+    assert client.get("/v1/conversations/c-1").json()["turns"][0]["decision"]["suggestions"] == decision["suggestions"]
+    parts.vault.destroy("conversation:earlier")
+    assert client.get("/v1/conversations/c-1").json()["turns"][0]["decision"]["suggestions"] == []
+    refused(tell(action="edited", agent_id="ana", reply="We sent it today!"), 409, "action")

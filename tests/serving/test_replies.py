@@ -12,7 +12,7 @@ from headset.events.memory import MemoryLog
 from headset.events.projection import Projector
 from headset.events.schema import Event, TurnReceived
 from headset.events.vault import Vault
-from headset.serving.replies import REPLY_LIMIT, Replies, ReplyHistory
+from headset.serving.replies import REPLY_LIMIT, Replies, ReplyHistory, Suggestion
 
 from .conftest import HashEncoder
 
@@ -68,7 +68,10 @@ def test_the_reply_to_the_most_similar_turn_of_the_intent_comes_first(history, v
     history("b", "refund late", "It takes a week.")
     history("c", "card lost", "It is blocked.")
     (vector,) = HashEncoder().encode(["refund late"])
-    assert loaded(history, vault).nearest("refund", vector, 3) == ["It takes a week.", "We sent it."]
+    assert loaded(history, vault).nearest("refund", vector, 3) == [
+        Suggestion(stable_id("b", "1"), "It takes a week."),
+        Suggestion(stable_id("a", "1"), "We sent it."),
+    ]
     assert loaded(history, vault).nearest("unheard", vector, 3) == []
 
 
@@ -88,8 +91,8 @@ def test_replies_of_erased_subjects_are_gone(history, vault):
 def test_the_history_is_bounded(history):
     history("b", "card lost", "It is blocked.")
     connection = history.projector.connection
-    rows = [(str(number).encode(), number, "s", "x", "y") for number in range(REPLY_LIMIT + 50)]
-    connection.executemany("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", rows)
+    rows = [(str(number).encode(), number, bytes(16), "s", "x", "y") for number in range(REPLY_LIMIT + 50)]
+    connection.executemany("INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?)", rows)
     history("a", "refund where", "We sent it.")
     (count,) = connection.execute("SELECT count(*) FROM replies").fetchone()
     assert count == REPLY_LIMIT

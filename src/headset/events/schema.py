@@ -62,7 +62,11 @@ class TurnReceived(Payload):
 
 
 class DecisionServed(Payload):
-    """A model's answer to a customer turn, as it was used."""
+    """A model's answer to a customer turn, as it was used.
+
+    ``suggestions`` are the event ids of the agents' turns that were suggested as replies: no text is copied from
+    one subject to another, so erasing a subject leaves none of their words behind.
+    """
 
     decision_id: str
     turn_id: str
@@ -78,7 +82,7 @@ class DecisionServed(Payload):
     alternatives: list[Alternative] = []
     scope: float | None = None
     sentiment: float | None = None
-    suggestions: list[Sealed] = []
+    suggestions: list[UUID] = []
     feature_versions: dict[str, str] = {}
     feature_hash: str = ""
     degraded: bool = False

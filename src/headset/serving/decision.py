@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from headset.events.schema import AnyPayload
     from headset.serving.conversation import Conversations
     from headset.serving.prediction import Prediction
+    from headset.serving.replies import Suggestion
     from headset.serving.request import TurnRequest
 
 SOURCE = "api"
@@ -189,7 +190,7 @@ class DecisionService:
             alternatives=prediction.alternatives if prediction else [],
             scope=prediction.scope if prediction else None,
             sentiment=prediction.sentiment if prediction else None,
-            suggestions=[self._door.admit(conversation.subject, text).sealed for text in suggestions],
+            suggestions=[suggestion.reply_id for suggestion in suggestions],
             feature_versions=prediction.feature_versions if prediction else {},
             feature_hash=_feature_hash(turn, admitted.text, prediction),
             degraded=error is not None,
@@ -297,7 +298,10 @@ def _feature_hash(turn: _Turn, text: str, prediction: Prediction | None) -> str:
 
 
 def _answer(
-    conversation_id: str, served: DecisionServed, suggestions: list[str], handoff: tuple[HandoffRequested, str] | None
+    conversation_id: str,
+    served: DecisionServed,
+    suggestions: Sequence[Suggestion],
+    handoff: tuple[HandoffRequested, str] | None,
 ) -> Decision:
     return Decision(
         decision_id=served.decision_id,
@@ -313,7 +317,7 @@ def _answer(
         sentiment=served.sentiment,
         route=served.route,
         reason=served.reason,
-        suggestions=suggestions,
+        suggestions=[suggestion.text for suggestion in suggestions],
         feature_hash=served.feature_hash,
         latency_ms=served.latency_ms,
         degraded=served.degraded,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from headset.core.errors import Conflict, InvalidInput, NotFound, TextErased
+from headset.core.errors import Conflict, InvalidInput, NotFound
 from headset.core.ids import stable_id
 from headset.events.schema import (
     ConversationEnded,
@@ -19,6 +19,7 @@ from headset.events.schema import (
 from headset.feedback.edit_distance import edit_distance
 from headset.serving.decision import SOURCE
 from headset.serving.moment import claimed_time
+from headset.serving.replies import suggested_texts
 from headset.serving.request import Receipt
 
 if TYPE_CHECKING:
@@ -186,13 +187,11 @@ class FeedbackService:
         """How far ``reply`` is from the nearest suggestion."""
         if reply is None:
             raise InvalidInput("reply", "is missing; 'edited' says what was sent")
-        if not decision.suggestions:
+        suggested = suggested_texts(self._log, self._vault, decision)
+        if not suggested:
             raise Conflict("action", "is 'edited', but this decision suggested nothing; use 'rejected' or 'ignored'")
         sent = self._door.admit(event.subject, reply, field="reply").text
-        try:
-            return min(edit_distance(self._vault.open(event.subject, text), sent) for text in decision.suggestions)
-        except TextErased:
-            raise Conflict("decision_id", "its texts were erased; an edit cannot be measured") from None
+        return min(edit_distance(text, sent) for text in suggested)
 
     async def _keep(
         self, about: _About, payload: AnyPayload, claimed: str | None, *, event_id: UUID | None = None

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from headset.events.schema import Alternative
+from headset.serving.replies import Suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ class Prediction(Struct, frozen=True):
     alternatives: list[Alternative]
     scope: float
     sentiment: float
-    suggestions: list[str]
+    suggestions: list[Suggestion]
     model_version: str
     feature_versions: dict[str, str]
 

@@ -7,10 +7,13 @@ matrix product, however long the history.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import numpy as np
+from msgspec import Struct
 
 from headset.core.errors import TextErased
 from headset.events.schema import Sealed, TurnReceived
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from headset.events.log import Record
+    from headset.events.log import Log, Record
+    from headset.events.schema import DecisionServed
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
 
@@ -29,11 +33,18 @@ REPLY_LIMIT = 2_048
 _OPEN_LIMIT = 20_000
 
 
+class Suggestion(Struct, frozen=True):
+    """An agent's earlier reply: the event that holds it, and its text."""
+
+    reply_id: UUID
+    text: str
+
+
 class ReplyHistory:
     """A projection: pairs of a customer turn and the agent's answer to it."""
 
     name = "replies"
-    version = 1
+    version = 2
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -44,7 +55,8 @@ class ReplyHistory:
             "CREATE TABLE unanswered (conversation_id TEXT PRIMARY KEY, position INTEGER, subject TEXT, turn TEXT)"
         )
         connection.execute(
-            "CREATE TABLE replies (digest BLOB PRIMARY KEY, event_time INTEGER, subject TEXT, turn TEXT, reply TEXT)"
+            "CREATE TABLE replies (digest BLOB PRIMARY KEY, event_time INTEGER, reply_id BLOB, subject TEXT, turn TEXT,"
+            " reply TEXT)"
         )
         connection.execute("CREATE INDEX replies_by_time ON replies (event_time)")
 
@@ -86,8 +98,8 @@ class ReplyHistory:
             return
         digest = hashlib.sha256(" ".join(text.lower().split()).encode()).digest()
         connection.execute(
-            "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)",
-            (digest, event.event_time, event.subject, row[1], reply.text),
+            "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)",
+            (digest, event.event_time, event.event_id.bytes, event.subject, row[1], reply.text),
         )
 
 
@@ -102,7 +114,7 @@ class Replies:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._held: dict[str, tuple[NDArray[np.float32], list[str]]] = {}
+        self._held: dict[str, tuple[NDArray[np.float32], list[Suggestion]]] = {}
 
     def load(
         self,
@@ -120,16 +132,17 @@ class Replies:
         Returns:
             How many replies are held.
         """
-        turns, replies = [], []
-        for subject, turn, reply in connection.execute(
-            "SELECT subject, turn, reply FROM replies ORDER BY event_time DESC, digest"
+        turns: list[str] = []
+        replies: list[Suggestion] = []
+        for reply_id, subject, turn, reply in connection.execute(
+            "SELECT reply_id, subject, turn, reply FROM replies ORDER BY event_time DESC, digest"
         ):
             try:
                 opened = vault.open(subject, Sealed(turn)), vault.open(subject, Sealed(reply))
             except TextErased:
                 continue
             turns.append(opened[0])
-            replies.append(opened[1])
+            replies.append(Suggestion(UUID(bytes=reply_id), opened[1]))
         vectors = self._encoder.encode(turns)
         groups: dict[str, list[int]] = {}
         for index, intent in enumerate(intents_of(turns, vectors) if turns else ()):
@@ -139,7 +152,7 @@ class Replies:
         }
         return len(replies)
 
-    def nearest(self, intent: str, embedding: NDArray[np.float32], count: int) -> list[str]:
+    def nearest(self, intent: str, embedding: NDArray[np.float32], count: int) -> list[Suggestion]:
         """Replies to turns of this ``intent``, those most similar to ``embedding`` (shape ``(dim,)``) first.
 
         At most ``count``; none when no agent has answered such a turn yet.
@@ -149,3 +162,14 @@ class Replies:
             return []
         best = np.argsort(-(vectors @ embedding), kind="stable")[:count]
         return [replies[index] for index in best]
+
+
+def suggested_texts(log: Log, vault: Vault, decision: DecisionServed) -> list[str]:
+    """The replies that a decision suggested, in its order; those of erased subjects are left out."""
+    texts = []
+    for reply_id in decision.suggestions:
+        record = log.get(reply_id)
+        if record is not None and isinstance(record.event.payload, TurnReceived):
+            with contextlib.suppress(TextErased):
+                texts.append(vault.open(record.event.subject, record.event.payload.text))
+    return texts

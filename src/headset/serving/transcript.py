@@ -22,6 +22,7 @@ from headset.events.schema import (
     TurnReceived,
 )
 from headset.serving.decision import describe
+from headset.serving.replies import suggested_texts
 from headset.serving.request import Handoff
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ def read_transcript(log: Log, vault: Vault, conversation_id: str) -> Transcript:
     transcript = Transcript(conversation_id, iso(records[0].event.event_time))
     turns: dict[str, TranscriptTurn] = {}
     for record in records:
-        _tell(transcript, turns, record, vault)
+        _tell(transcript, turns, record, log, vault)
     transcript.turns = sorted(turns.values(), key=lambda turn: turn.position)
     return transcript
 
 
-def _tell(transcript: Transcript, turns: dict[str, TranscriptTurn], record: Record, vault: Vault) -> None:
+def _tell(transcript: Transcript, turns: dict[str, TranscriptTurn], record: Record, log: Log, vault: Vault) -> None:
     event = record.event
     payload, subject = event.payload, event.subject
     match payload:
@@ -116,7 +117,7 @@ def _tell(transcript: Transcript, turns: dict[str, TranscriptTurn], record: Reco
                 payload.confidence,
                 payload.route,
                 payload.reason,
-                [_open(vault, subject, text) for text in payload.suggestions],
+                suggested_texts(log, vault, payload),
                 payload.degraded,
             )
         case FeedbackRecorded():
