@@ -1,7 +1,7 @@
 """A trickle of simulated conversations against a live server: customers ask, the bot or an agent answers.
 
 Agents know what the customer really wants. They look at the suggestions, accept or edit a fitting one,
-write their own otherwise, and say which intent was right.
+write their own otherwise, and say which intent was right. Of what the bot closes alone, a random share is reviewed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _AGENTS = ("ana", "ben", "chidi", "dora")
 _ADDED = ("Is there anything else?", "I have noted it on your account.", "Sorry for the trouble.")
 _RETRY_AFTER_S = (0.2, 0.4, 0.8, 1.6)
 _PAUSE_S = 2.0
+_REVIEWED_RATIO = 0.3
 _DRAWN_AT_ONCE = 64
 
 
@@ -107,12 +108,24 @@ def _hold(
         reply = (decision["suggestions"] or replies[example.intent])[0]
         desk.post(f"{path}/turns", text=reply, turn_id="2", speaker="bot")
         _end(desk, path, random, by="customer", resolved=random.random() < 0.93, handle_s=random.uniform(20, 90))
+        if random.random() < _REVIEWED_RATIO:
+            _review(desk, decision, example)
         return
     if decision["route"] == "bot":
         desk.post(f"{path}/turns", text="Sorry, that is not it. Can I talk to a person please?", turn_id="2")
     tally.handed_off += 1
     _help(desk, path, random, decision, example, replies)
     _end(desk, path, random, by="agent", resolved=random.random() < 0.88, handle_s=random.lognormvariate(5.6, 0.5))
+
+
+def _review(desk: Desk, decision: Mapping[str, Any], example: Example) -> None:
+    """A reviewer reads a conversation the bot closed, drawn at random, and says which intent was right."""
+    desk.post(
+        f"/v1/decisions/{decision['decision_id']}/feedback",
+        action="accepted",
+        agent_id="quality",
+        intent=example.intent,
+    )
 
 
 def _help(
