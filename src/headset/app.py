@@ -17,7 +17,7 @@ import msgspec
 
 from headset.core.clock import MICROSECONDS, SystemClock
 from headset.core.config import Config, load_config
-from headset.core.errors import StorageFailed
+from headset.core.errors import HeadsetError, StorageFailed
 from headset.core.ids import Ids
 from headset.events.appender import AsyncAppender
 from headset.events.door import Door
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from headset.monitoring.report import ModelReport
     from headset.serving.metrics import Metrics
     from headset.serving.prediction import IntentPredictor
-    from headset.serving.replies import Replies
     from headset.serving.service import Service
     from headset.training.report import TrainingReport
 
 HOME_VARIABLE = "HEADSET_HOME"
+_logger = logging.getLogger("headset")
 _CHAMPION_EVERY_S = 2.0
 _REPLIES_EVERY_S = 15.0
 
@@ -143,7 +143,7 @@ class Installation:
             progress=progress,
         )
 
-    def predictor(self, replies: Replies, serving: str) -> IntentPredictor | None:
+    def predictor(self, serving: str) -> IntentPredictor | None:
         """The champion ready to predict, or None when ``serving`` is the champion already or there is none."""
         from headset.features.sentiment import Sentiment
         from headset.registry.scorer import Scorer
@@ -161,7 +161,6 @@ class Installation:
             Scorer.load(self.registry.artifact(champion.model, champion.version)),
             self.encoder,
             Sentiment(),
-            replies,
             model_version=champion.version,
             suggestions=self.config.decision.suggestions,
         )
@@ -206,12 +205,18 @@ def create_asgi() -> Litestar:
     from headset.serving.metrics import Metrics
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    os.umask(0o077)
     sys.setswitchinterval(0.001)
     config = load_config(Path(os.environ[HOME_VARIABLE]), os.environ)
     metrics = Metrics()
 
     async def start() -> Service:
-        return await open_service(Installation(config), metrics)
+        parts = Installation(config)
+        try:
+            return await open_service(parts, metrics)
+        except BaseException:
+            parts.close()
+            raise
 
     return create_api(start, metrics, body_limit=config.server.body_limit)
 
@@ -221,34 +226,20 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     from headset.serving.conversation import Conversations
     from headset.serving.decision import DecisionService
     from headset.serving.feedback import FeedbackService
-    from headset.serving.replies import Replies
     from headset.serving.service import Model, Service
 
     loop = asyncio.get_running_loop()
     config = parts.config
     append = AsyncAppender(parts.log, loop).append
     conversations = Conversations(parts.log, parts.vault)
-    replies = Replies(parts.encoder)
-    predictors: list[IntentPredictor] = []
-
-    def load(serving: str) -> IntentPredictor | None:
-        fresh = parts.predictor(replies, serving)
-        if fresh is not None:
-            predictors[:] = [fresh]
-            refresh_replies()
-        return fresh
-
-    def refresh_replies() -> None:
-        parts.replies.catch_up()
-        for predictor in predictors:
-            replies.load(parts.replies.connection, parts.vault, predictor.intents_of)
-
-    model = Model(config.decision.model, load, loop, config)
-
-    await asyncio.to_thread(model.refresh)
+    upkeep = _Upkeep(parts)
+    model = Model(config.decision.model, upkeep.load, loop, config)
+    try:
+        await asyncio.to_thread(model.refresh)
+    except HeadsetError as error:
+        _logger.warning("no model serves, every turn goes to a person: %s", error)
     return Service(
         clock=parts.clock,
-        config=config,
         log=parts.log,
         vault=parts.vault,
         keys=parts.keys,
@@ -257,11 +248,11 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         model=model,
         decisions=DecisionService(
             door=parts.door,
+            vault=parts.vault,
             append=append,
             conversations=conversations,
             predict=model.predict,
             clock=parts.clock,
-            ids=parts.ids,
             config=config,
         ),
         feedback=FeedbackService(
@@ -275,9 +266,35 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
             config=config.decision,
         ),
         kpis=parts.kpis,
-        upkeep=[(_CHAMPION_EVERY_S, model.refresh), (_REPLIES_EVERY_S, refresh_replies)],
+        upkeep=[(_CHAMPION_EVERY_S, model.refresh), (_REPLIES_EVERY_S, upkeep.refresh_replies)],
         on_close=parts.close,
     )
+
+
+class _Upkeep:
+    """Brings the predictor in use up to date, beside the requests."""
+
+    def __init__(self, parts: Installation) -> None:
+        self._parts = parts
+        self._predictor: IntentPredictor | None = None
+
+    def load(self, serving: str) -> IntentPredictor | None:
+        """The champion with its replies, or None when ``serving`` is it already or there is none."""
+        fresh = self._parts.predictor(serving)
+        if fresh is None:
+            return None
+        self._predictor = fresh
+        try:
+            self._parts.replies.catch_up()
+            fresh.refresh_replies(self._parts.replies.connection, self._parts.vault)
+        except HeadsetError as error:
+            _logger.warning("nothing is suggested for now: %s", error)
+        return fresh
+
+    def refresh_replies(self) -> None:
+        """Take in what agents answered since the last time."""
+        if self._parts.replies.catch_up() and self._predictor is not None:
+            self._predictor.refresh_replies(self._parts.replies.connection, self._parts.vault)
 
 
 def current_commit(folder: Path) -> str:

@@ -1,7 +1,8 @@
 """The command line: parse, call, print.
 
 Exit codes: 0 done, 1 failed, 2 misuse, 130 interrupted. Every command takes ``--json``, and then prints one
-JSON value to standard output, errors included.
+JSON value to standard output: its result or its error. What a server says once it has given its address goes
+to standard error.
 """
 
 from __future__ import annotations
@@ -9,9 +10,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,16 +20,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from headset import __version__
 from headset.app import HOME_VARIABLE, open_installation
 from headset.core.clock import iso
 from headset.core.config import Config, load_config
-from headset.core.errors import AccessDenied, HeadsetError, InvalidInput
+from headset.core.errors import AccessDenied, HeadsetError, InvalidInput, StorageFailed
+from headset.supervisor import end_with_starter, stop_on_signals
 
 if TYPE_CHECKING:
+    import threading
+
+    from headset.app import Installation
     from headset.monitoring.report import ModelReport
+    from headset.supervisor import Processes
 
 app = typer.Typer(
     name="headset",
@@ -55,6 +60,9 @@ PortOption = Annotated[int | None, typer.Option("--port", help="TCP port (8080 u
 HOME = Path(".headset")
 _PULSE_S = 1.0
 _PULSE_HOURS = 1.0
+_HOURS_LIMIT = 87_840
+_DAYS_LIMIT = 3_650
+_RATE_LIMIT = 1_000
 
 _out = Console()
 _err = Console(stderr=True)
@@ -69,30 +77,31 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Start everything: API and workers; with --twin also a simulated contact centre."""
-    from headset.supervisor import Processes, check_port, prepare_twin
+    from headset.supervisor import Processes, check_port, check_unserved, prepare_twin, resolve_host
 
-    config = _config(home, host, port)
+    config = resolve_host(_config(home, host, port))
+    check_unserved(config.home)
     check_port(config)
     with open_installation(config) as parts:
         if twin:
             with _progress(quiet=json) as progress:
                 prepare_twin(parts, progress)
         key = parts.development_key()
+    stop = stop_on_signals()
     processes = Processes(config, os.environ | _server_variables(config))
-    processes.start("serve")
-    processes.start("work")
-    stop = _stop_on_signals()
     try:
+        processes.start("serve")
+        processes.start("work")
         _await_server(config, processes.ended, stop)
+        if stop.is_set():
+            if json:
+                _print_json({"ended": True})
+            return
         if twin and key is not None:
-            processes.start("twin", "trickle")
+            processes.start("twin", "trickle", vital=False)
         _announce(config, key, json=json)
-        with open_installation(config) as parts, _err.status("waiting for the first decision") as status:
-            while not stop.wait(_PULSE_S):
-                if (problem := processes.ended()) is not None:
-                    raise HeadsetError(f"{problem}; everything was stopped")
-                if _err.is_terminal and not json:
-                    status.update(_pulse(parts.reports(_PULSE_HOURS)))
+        with _told_beside():
+            _watch(config, processes, stop, quiet=json)
     finally:
         processes.stop()
 
@@ -100,14 +109,18 @@ def up(
 @app.command()
 def serve(home: HomeOption = HOME, host: HostOption = None, port: PortOption = None, json: JsonOption = False) -> None:
     """Start the API alone."""
+    from headset.supervisor import check_port, resolve_host, serving_alone
     from headset.supervisor import serve as serve_api
 
-    config = _config(home, host, port)
-    with open_installation(config) as parts:
-        parts.development_key()
-    if json:
-        _print_json({"url": _url(config)})
-    serve_api(config)
+    config = resolve_host(_config(home, host, port))
+    with serving_alone(config.home):
+        check_port(config)
+        with open_installation(config) as parts:
+            parts.development_key()
+        if json:
+            _print_json({"url": _url(config)})
+        with _told_beside():
+            serve_api(config)
 
 
 @app.command()
@@ -223,8 +236,8 @@ def monitor(
     """Report accuracy, overrides, acceptance, containment, latency and errors by model version."""
     from headset.monitoring.table import render
 
-    if hours is not None and hours <= 0:
-        raise InvalidInput("hours", f"is {hours:g}; look back by more than 0 hours")
+    if hours is not None:
+        _check_range("hours", hours, _HOURS_LIMIT)
     with open_installation(_config(home)) as parts:
         if json:
             sys.stdout.buffer.write(parts.kpis(hours) + b"\n")
@@ -234,7 +247,7 @@ def monitor(
             return
         from rich.live import Live
 
-        stop = _stop_on_signals()
+        stop = stop_on_signals()
         with Live(render(parts.reports(hours)), console=_out) as live:
             while not stop.wait(2.0):
                 live.update(render(parts.reports(hours)))
@@ -249,6 +262,8 @@ def create_key(
     json: JsonOption = False,
 ) -> None:
     """Make a key; it is shown this once."""
+    if days is not None:
+        _check_range("days", days, _DAYS_LIMIT)
     valid_s = None if days is None else timedelta(days=days).total_seconds()
     with open_installation(_config(home)) as parts:
         secret, key = parts.keys.create(name, scope, valid_s=valid_s)
@@ -303,14 +318,13 @@ def trickle_traffic(
 
     from headset.twin.traffic import trickle
 
-    if not 0 < per_second <= 1000:
-        raise InvalidInput("per_second", f"is {per_second:g}; choose more than 0 and at most 1000")
+    _check_range("per_second", per_second, _RATE_LIMIT)
     config = _config(home, host, port)
     with open_installation(config) as parts:
         key = parts.development_key()
     if key is None:
         raise AccessDenied("the twin uses the development key, which exists only where the server is on loopback")
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     with httpx.Client(base_url=_url(config), headers={"Authorization": f"Bearer {key}"}, timeout=10) as client:
         seeded = random.Random(secrets.randbits(64) if seed is None else seed)
         tally = trickle(client, seeded, per_second=per_second, run=secrets.token_hex(4), wait=stop.wait)
@@ -329,11 +343,15 @@ def version(json: JsonOption = False) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
+    os.umask(0o077)  # a home folder is its owner's alone
+    end_with_starter()
     wants_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False) or 0
     except HeadsetError as error:
         code = _fail(error, 2 if isinstance(error, InvalidInput | AccessDenied) else 1, wants_json=wants_json)
+    except OSError as error:
+        code = _fail(StorageFailed(f"a file or folder cannot be used ({error}); see --home"), 1, wants_json=wants_json)
     except typer.Abort:
         code = 130
     except typer.Exit as leaving:
@@ -353,8 +371,12 @@ def _fail(error: HeadsetError, code: int, *, wants_json: bool) -> int:
     if wants_json:
         _print_json({"error": str(error), "field": error.field if isinstance(error, InvalidInput) else None})
     else:
-        _err.print(f"headset: {error}", markup=False, highlight=False, soft_wrap=True)
+        _tell(error)
     return code
+
+
+def _tell(error: HeadsetError) -> None:
+    _err.print(f"headset: {error}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _config(home: Path, host: str | None = None, port: int | None = None) -> Config:
@@ -376,11 +398,19 @@ def _print_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+def _check_range(field: str, value: float, limit: int) -> None:
+    if not 0 < value <= limit:
+        raise InvalidInput(field, f"is {value:g}; give a number above 0 and at most {limit}")
+
+
+@contextmanager
+def _told_beside() -> Iterator[None]:
+    """Tell what goes wrong on standard error: standard output has had its one value."""
+    try:
+        yield
+    except HeadsetError as error:
+        _tell(error)
+        raise typer.Exit(1) from None
 
 
 @contextmanager
@@ -416,6 +446,31 @@ def _await_server(config: Config, ended: Callable[[], str | None], stop: threadi
         except httpx.TransportError:
             continue
         return
+
+
+def _watch(config: Config, processes: Processes, stop: threading.Event, *, quiet: bool) -> None:
+    """Show the last hour in a status line until told to stop.
+
+    Raises:
+        HeadsetError: a process that the platform needs has ended.
+    """
+    shown = _err.is_terminal and not quiet
+    with open_installation(config) as parts, _err.status("waiting for the first decision") as status:
+        while not stop.wait(_PULSE_S):
+            if (problem := processes.ended()) is not None:
+                raise HeadsetError(f"{problem}; everything is stopped")
+            for told in processes.missed():
+                _err.print(f"{told}; the platform goes on without it", highlight=False, soft_wrap=True)
+            if shown:
+                status.update(escape(_status(parts)))
+
+
+def _status(parts: Installation) -> str:
+    """The last hour in one line, or why it cannot be read: the platform goes on either way."""
+    try:
+        return _pulse(parts.reports(_PULSE_HOURS))
+    except (HeadsetError, OSError) as error:
+        return f"no figures: {error}"
 
 
 def _pulse(reports: list[ModelReport]) -> str:

@@ -246,6 +246,23 @@ class LogContract:
         reader.join()
         assert seen == list(range(1, 60 * WRITERS + 1))
 
+    def test_all_up_to_the_head_is_there_when_the_head_is_told(self, log):
+        done, seen = threading.Event(), []
+
+        def look():
+            while not done.is_set():
+                head = log.head()
+                records = log.read(after=seen[-1] if seen else 0, limit=10_000)
+                first = seen[-1] + 1 if seen else 1
+                assert [record.offset for record in records if record.offset <= head] == list(range(first, head + 1))
+                seen.append(head)
+
+        with ThreadPoolExecutor(1) as pool:
+            reader = pool.submit(look)
+            run_together(WRITERS, lambda number: [log.append([event]) for event in Scribe(number).turns(60)])
+            done.set()
+            reader.result()
+
     def test_one_calls_events_lie_side_by_side(self, log):
         run_together(WRITERS, lambda number: [log.append(Scribe(number).turns(5, f"c{number}"))])
         names = [record.event.conversation_id for record in log.read()]
@@ -269,6 +286,19 @@ class LogContract:
             return await second
 
         assert asyncio.run(main()) == [2]
+
+    def test_a_cancelled_future_keeps_nothing_and_harms_no_other(self, log, scribe):
+        events = scribe.turns(100)
+        futures = [log.append_soon([event]) for event in events]
+        cancelled = [future.cancel() for future in futures[::2]]
+        for event, future, gone in zip(events[::2], futures[::2], cancelled, strict=True):
+            assert future.cancelled() == gone
+            assert gone or log.get(event.event_id).offset == future.result()[0]
+        for event, future in zip(events[1::2], futures[1::2], strict=True):
+            assert log.get(event.event_id).offset == future.result()[0]
+        (last,) = log.append(scribe.turns(1))
+        assert last == log.head() == 101 - sum(cancelled)
+        assert all(log.get(event.event_id) is None for event, gone in zip(events[::2], cancelled, strict=True) if gone)
 
     # -- the end -------------------------------------------------------------------------------
 

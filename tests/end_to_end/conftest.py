@@ -41,6 +41,15 @@ def home(trained_home, tmp_path):
 
 @pytest.fixture
 def free_port():
+    return _free_port()
+
+
+@pytest.fixture
+def other_port(free_port):
+    return _free_port()
+
+
+def _free_port():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
@@ -91,10 +100,13 @@ class Server:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self):
-        """SIGTERM, as an operator would; returns what was printed."""
+    def stop(self, number=signal.SIGTERM):
+        """Send a signal to the process alone, SIGTERM as an operator would; returns what was printed.
+
+        All processes it started print to the same pipe, so its end means that none of them lives.
+        """
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(number)
         try:
             printed, _ = self.process.communicate(timeout=30)
         except subprocess.TimeoutExpired:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import stat
 import sys
 
 import pytest
@@ -24,7 +26,9 @@ def main(home, monkeypatch, capsys):
             cli.main()
         return left.value.code, *capsys.readouterr()
 
-    return run
+    mask = os.umask(0o022)
+    yield run
+    os.umask(mask)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +41,20 @@ def main(home, monkeypatch, capsys):
         (("keys", "create", "x", "--scope", "fly"), "fly"),
         (("keys", "revoke", "x"), "x"),
         (("monitor", "--hours", "-1"), "-1"),
+        (("monitor", "--hours", "nan"), "nan"),
+        (("monitor", "--hours", "inf"), "inf"),
+        (("monitor", "--hours", "1e30"), "87840"),
+        (("keys", "create", "x", "--scope", "read", "--days", "nan"), "nan"),
+        (("keys", "create", "x", "--scope", "read", "--days", "1e12"), "3650"),
+        (("keys", "create", "x", "--scope", "read", "--days", "3000000"), "3650"),
+        (("keys", "create", "x", "--scope", "read", "--days", "0"), "days"),
         (("nonsense",), "nonsense"),
         (("monitor", "--nonsense"), "--nonsense"),
         (("serve", "--port", "99999"), "port"),
+        (("serve", "--host", "nowhere.invalid"), "nowhere.invalid"),
+        (("serve", "--host", "a" * 70), "127.0.0.1"),
+        (("serve", "--host", "192.0.2.1"), "--host"),
+        (("up", "--host", ""), "host"),
         (("twin", "trickle", "--per-second", "0"), "per_second"),
     ],
 )
@@ -81,6 +96,39 @@ def test_a_damaged_log_is_named_without_a_traceback(headset, home):
     assert told.returncode == 1
     assert "events.db" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("name", ["keys/master.key", "log", "keys", "keys/api.db"])
+def test_a_file_that_cannot_be_used_is_named_without_a_traceback(main, home, name):
+    (home / name).rename(home / "aside")
+    if (home / "aside").is_dir():
+        (home / name).write_text("no folder")
+    else:
+        (home / name).mkdir()
+    code, _, told = main("keys", "list")
+    assert code == 1
+    assert str(home / name) in told
+    code, printed, _ = main("keys", "list", "--json")
+    assert code == 1
+    assert str(home / name) in json.loads(printed)["error"]
+
+
+def test_a_home_that_is_no_folder_is_named(main, home):
+    (home / "file").write_text("")
+    code, _, told = main("models", "list", "--home", str(home / "file"))
+    assert code in {1, 2}
+    assert str(home / "file") in told
+
+
+def test_what_a_command_makes_is_its_owners_alone(headset, tmp_path):
+    new, data = tmp_path / "below" / "new", tmp_path / "data.csv"
+    data.write_text("text,label\nwhere is my parcel,parcel\n")
+    told = headset("import", "csv", str(data), "--as", "x", "--home", str(new), umask=0o022)
+    assert told.returncode == 0, told.stderr
+    assert headset("monitor", "--home", str(new), umask=0o022).returncode == 0
+    made = [new, *new.rglob("*")]
+    assert len(made) > 8
+    assert [path for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
 def test_a_key_is_made_listed_and_revoked(headset):

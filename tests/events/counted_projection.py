@@ -16,7 +16,7 @@ from headset.events.sqlite import SqliteLog
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from headset.events.log import Record
 
@@ -26,8 +26,9 @@ class Counted:
 
     name = "counted"
 
-    def __init__(self, version: int = 1, pause_s: float = 0) -> None:
+    def __init__(self, version: int = 1, pause_s: float = 0, types: Collection[str] | None = None) -> None:
         self.version = version
+        self.types = types
         self._pause_s = pause_s
 
     def create(self, connection: sqlite3.Connection) -> None:

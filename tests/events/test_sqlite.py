@@ -3,14 +3,18 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from uuid import UUID
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from contracts.log import DurableLogContract, Scribe, ids_of, run_together
 from msgspec.structs import replace
@@ -94,6 +98,118 @@ def test_an_event_that_cannot_be_kept_fails_its_own_call_only(tmp_path, scribe, 
         refused.result()
     assert [offset for future in futures for offset in future.result()] == list(range(1, 21))
     assert log.head() == 20
+    log.close()
+
+
+def test_what_is_cancelled_while_it_waits_is_not_kept(tmp_path, scribe):
+    gate, entered = threading.Event(), threading.Event()
+
+    def hold():
+        entered.set()
+        gate.wait()
+
+    log = SqliteLog(tmp_path / "events.db", scribe.clock, before_commit=hold)
+    writing = log.append_soon(scribe.turns(1))
+    entered.wait()
+    events = scribe.turns(4)
+    waiting = [log.append_soon([event]) for event in events]
+    assert [future.cancel() for future in (writing, waiting[0], waiting[2])] == [False, True, True]
+    gate.set()
+    assert [future.result() for future in (writing, waiting[1], waiting[3])] == [[1], [2], [3]]
+    assert ids_of(log.read(after=1)) == [events[1].event_id, events[3].event_id]
+    log.close()
+
+
+def test_a_group_of_cancelled_calls_is_nothing(tmp_path, scribe):
+    gate, entered = threading.Event(), threading.Event()
+
+    def hold():
+        entered.set()
+        gate.wait()
+
+    log = SqliteLog(tmp_path / "events.db", scribe.clock, before_commit=hold)
+    first = log.append_soon(scribe.turns(1))
+    entered.wait()
+    assert [log.append_soon(scribe.turns(1)).cancel() for _ in range(3)] == [True, True, True]
+    gate.set()
+    assert first.result() == [1]
+    assert log.append(scribe.turns(1)) == [2]
+    log.close()
+
+
+@pytest.mark.parametrize("entry", [0, 1])
+def test_a_future_settled_by_its_owner_harms_no_other(tmp_path, scribe, entry):
+    """Before the writer takes it and after; nobody should, and nobody else must suffer."""
+    gate, entered = threading.Event(), threading.Event()
+
+    def hold():
+        entered.set()
+        gate.wait()
+
+    log = SqliteLog(tmp_path / "events.db", scribe.clock, before_commit=hold)
+    futures = [log.append_soon(scribe.turns(1))]
+    entered.wait()
+    futures += [log.append_soon(scribe.turns(1)), log.append_soon(scribe.turns(1))]
+    futures[entry].set_result([])
+    gate.set()
+    assert futures[2].result() == [log.head()]
+    assert log.append(scribe.turns(1)) == [log.head()]
+    log.close()
+
+
+def test_whatever_is_raised_before_a_commit_reaches_the_caller_and_the_writer_goes_on(tmp_path, scribe):
+    failures = [SystemExit("leave")]
+
+    def flush():
+        if failures:
+            raise failures.pop()
+
+    log = SqliteLog(tmp_path / "events.db", scribe.clock, before_commit=flush)
+    with pytest.raises(StorageFailed, match="leave"):
+        log.append(scribe.turns(1))
+    assert log.append(scribe.turns(1)) == [1]
+    log.close()
+
+
+# -- events of another version -----------------------------------------------------------------------
+
+UNREADABLE = [
+    b'{"type":"NotYetInvented"}',
+    b'{"type":"TurnReceived"}',
+    b"{",
+    b'{"type":"ConversationEnded","x":"\xff"}',
+]
+
+
+@pytest.mark.parametrize("payload", UNREADABLE)
+def test_an_event_that_cannot_be_read_is_named(tmp_path, scribe, log, payload):
+    log.append(scribe.turns(1))
+    (later,) = scribe.turns(1)
+    log.append([later])
+    with closing(sqlite3.connect(tmp_path / "events.db")) as raw, raw:
+        raw.execute("UPDATE events SET payload = ?, type = 'Later' WHERE offset = 2", (payload,))
+    named = pytest.raises(StorageFailed, match=r"event 2 cannot be read \(.+\); it was written by another version")
+    with named:
+        log.read()
+    with named:
+        log.get(later.event_id)
+    with named:
+        log.conversation("c1")
+    assert [record.offset for record in log.read(types={"TurnReceived"})] == [1]
+    assert log.append(scribe.turns(1)) == [3]
+
+
+def test_a_sealed_event_that_cannot_be_read_is_named(tmp_path, scribe):
+    log = SqliteLog(tmp_path / "events.db", scribe.clock, segments=Segments(tmp_path / "segments"))
+    log.append(scribe.turns(3))
+    assert log.seal(keep=0, segment_size=3) == 3
+    (file,) = (tmp_path / "segments").iterdir()
+    table = pq.read_table(file)
+    strange = pa.array([*table["payload"].to_pylist()[:2], '{"type":"NotYetInvented"}'])
+    pq.write_table(table.set_column(table.schema.get_field_index("payload"), "payload", strange), file)
+    assert len(log.read(limit=2)) == 2
+    with pytest.raises(StorageFailed, match="event 3 cannot be read"):
+        log.read()
     log.close()
 
 

@@ -27,3 +27,12 @@ def test_anger_is_negative_and_thanks_are_positive(sentiment):
 
 def test_a_long_text_is_scored_by_its_end(sentiment):
     assert sentiment.score("great " * 5_000 + "." * 2_000) == 0
+
+
+def test_a_crowd_of_emojis_says_no_more_than_its_last_twenty(sentiment):
+    assert sentiment.score("😀" * 2_000) == sentiment.score("😀" * 20)
+    assert sentiment.score("ok" + "😡" * 30 + "😀" * 20) == sentiment.score("ok" + "😀" * 20)
+
+
+def test_of_a_long_text_the_last_words_count(sentiment):
+    assert sentiment.score("a " * 5_000 + "terrible") == sentiment.score("a " * 299 + "terrible")

@@ -40,6 +40,7 @@ def says(intent="refund", confidence=0.99, sentiment=0.0, suggestions=(), versio
         suggestions=list(suggestions),
         model_version=version,
         feature_versions={"embedding": "hash-1"},
+        feature_values={"sentiment": sentiment},
     )
 
 
@@ -50,8 +51,8 @@ class ScriptedPredictor:
     answer: object = field(default=lambda _: says())
     model_version: str = "1"
 
-    def intents_of(self, texts, embeddings):
-        return [self.answer(text).intent for text in texts]
+    def refresh_replies(self, connection, vault):
+        """This one knows no replies."""
 
     def predict(self, texts):
         return [self.answer(text) for text in texts]
@@ -74,7 +75,7 @@ def parts(config, predictor, monkeypatch):
     monkeypatch.setattr(
         composition.Installation,
         "predictor",
-        lambda self, replies, serving: None if serving else predictor,
+        lambda self, serving: None if serving else predictor,
     )
     monkeypatch.setattr(composition.Installation, "encoder", HashEncoder())
     return composition.Installation(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from headset.core.clock import iso
 from headset.core.ids import stable_id
 from headset.serving.replies import Suggestion
 
@@ -106,8 +107,10 @@ def test_the_kpis_follow_the_feedback(tell, client):
     tell("shown", agent_id="ana")
     tell(action="overridden", agent_id="ana", intent="card_lost")
     (model,) = client.get("/v1/kpis").json()["models"]
-    assert model["model_version"] == "1"
-    assert model["decisions"] == 1
+    assert (model["model_version"], model["decisions"]) == ("1", 1)
+    assert (model["override"]["count"], model["override"]["of"]) == (1, 1)
+    assert (model["accuracy"]["value"], model["accuracy"]["of"]) == (0.0, 1)
+    assert (model["acceptance"]["count"], model["acceptance"]["of"]) == (0, 1)
 
 
 def test_a_suggestion_goes_with_the_subject_whose_words_it_is(tell, client, parts, decision):
@@ -115,3 +118,28 @@ def test_a_suggestion_goes_with_the_subject_whose_words_it_is(tell, client, part
     parts.vault.destroy("conversation:earlier")
     assert client.get("/v1/conversations/c-1").json()["turns"][0]["decision"]["suggestions"] == []
     refused(tell(action="edited", agent_id="ana", reply="We sent it today!"), 409, "action")
+
+
+def test_feedback_reaches_its_decision_however_the_id_is_written(tell, client, decision):
+    assert tell(decision_id=decision["decision_id"].upper(), action="rejected", agent_id="ana").status_code == 201
+    assert client.get("/v1/conversations/c-1").json()["turns"][0]["decision"]["feedback"] == "rejected"
+
+
+def test_accepting_and_naming_another_intent_is_refused(tell):
+    refused(tell(action="accepted", agent_id="ana", intent="card_lost"), 422, "intent")
+
+
+def test_what_a_failed_model_said_cannot_be_accepted(say, tell, predictor):
+    predictor.answer = lambda _: 1 / 0
+    degraded = say(conversation="c-8").json()["decision_id"]
+    refused(tell(decision_id=degraded, action="accepted", agent_id="ana"), 409, "action")
+    assert tell(decision_id=degraded, action="overridden", agent_id="ana", intent="refund").status_code == 201
+
+
+def test_an_intent_that_is_a_card_number_is_refused(tell):
+    refused(tell(action="overridden", agent_id="ana", intent="4111 1111 1111 1111"), 422, "intent")
+
+
+def test_an_agents_clock_may_differ_a_little(tell, parts):
+    earlier = iso(parts.clock.now() - 30_000_000)
+    assert tell(action="ignored", agent_id="ana", event_time=earlier).status_code == 201

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from litestar.exceptions import InternalServerException
+
+from headset.core.errors import StorageFull
+from headset.serving.problem import problem_of
 
 
 def refused(answer, status, field):
@@ -46,6 +50,15 @@ def goes_on_afterwards(say, parts):
         (b'{"text": "a", "event_time": "2020-01-01T00:00:00Z"}', 422, "event_time"),
         (b'{"text": "a", "event_time": "2190-01-01T00:00:00Z"}', 422, "event_time"),
         (b'{"text": "a", "attributes": {"x": 1}}', 422, "attributes[...]"),
+        (b'{"text": "a", "attributes": {"x": "4111 1111 1111 1111"}}', 422, "attributes.x"),
+        (b'{"text": "a", "channel": "a\\u0000b"}', 422, "channel"),
+        (b'{"text": "a", "channel": "a\\u202eb"}', 422, "channel"),
+        (b'{"text": "\\u200b\\u200d"}', 422, "text"),
+        (b'{"text": "a", "language": "en-' + b"abcdefgh-" * 9 + b'x"}', 422, "language"),
+        (b'{"text": "a", "queue": "ann@example.org"}', 422, "queue"),
+        (b'{"text": "a", "customer_id": "ann\\n"}', 422, "customer_id"),
+        (b'{"text": "a", "event_time": "9999-12-31T23:59:59-14:00"}', 422, "event_time"),
+        (b"[" * 90_000, 400, "body"),
     ],
 )
 def test_a_wrong_turn_is_refused_by_name(client, body, status, field):
@@ -131,8 +144,44 @@ def test_an_unknown_path_is_not_found(client):
 
 def test_more_turns_than_the_limit_are_told_to_come_back(say, anonymous):
     decisions = anonymous.app.state.service.decisions
-    decisions._waiting = 64
+    decisions.in_progress = 64
     answer = say()
-    decisions._waiting = 0
+    decisions.in_progress = 0
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_the_key_is_checked_before_the_body(anonymous, key):
+    anonymous.headers.pop("Authorization", None)
+    assert anonymous.post("/v1/conversations/c-1/turns", content=b"nonsense").status_code == 401
+    assert anonymous.get("/v2/models/intent").status_code == 401
+    anonymous.headers["Authorization"] = f"Bearer {key}"
+
+
+def test_a_failing_store_is_told_without_its_path(say, anonymous, config):
+    decisions = anonymous.app.state.service.decisions
+    append = decisions._append
+
+    async def full(_):
+        raise StorageFull(f"{config.home} cannot grow")
+
+    decisions._append = full
+    answer = say()
+    decisions._append = append
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert str(config.home) not in answer.text
+
+
+def test_a_client_that_goes_away_is_no_error_of_the_server():
+    problem, _ = problem_of(InternalServerException("client disconnected prematurely"))
+    assert (problem.status, problem.field) == (400, "body")
+
+
+def test_the_word_bearer_may_be_written_in_any_case(anonymous, key):
+    assert anonymous.get("/v1/models", headers={"Authorization": f"bearer {key}"}).status_code == 200
+    anonymous.headers["Authorization"] = f"Bearer {key}"
+
+
+def test_a_text_that_redaction_makes_too_long_is_refused(say):
+    refused(say(("a@b.co " * 2280)[:16_000]), 422, "text")

@@ -9,6 +9,8 @@ from typing import Protocol
 from headset.core.errors import InvalidInput
 
 MICROSECONDS = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END = datetime(9999, 1, 1, tzinfo=UTC)  # a year short of what can be written, so that a deadline still fits
 
 
 class Clock(Protocol):
@@ -74,7 +76,7 @@ def parse_iso(text: str, *, field: str) -> int:
     """Read an ISO 8601 time with a zone as microseconds since the epoch.
 
     Raises:
-        InvalidInput: the text is no such time, or names no zone.
+        InvalidInput: the text is no such time, names no zone, or lies outside the years 1970 to 9998 in UTC.
 
     >>> parse_iso("2023-11-14T22:13:20.123456+00:00", field="event_time")
     1700000000123456
@@ -85,5 +87,7 @@ def parse_iso(text: str, *, field: str) -> int:
         raise InvalidInput(field, f"{text[:40]!r} is not an ISO 8601 time; send e.g. {iso(0)!r}") from None
     if moment.tzinfo is None:
         raise InvalidInput(field, f"{text[:40]!r} names no time zone; add 'Z' or an offset")
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    if not _EPOCH <= moment < _END:
+        raise InvalidInput(field, f"{text[:40]!r} lies outside the years 1970 to 9998 (UTC); send e.g. {iso(0)!r}")
+    since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * MICROSECONDS + since.microseconds

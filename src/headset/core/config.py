@@ -1,11 +1,14 @@
 """Configuration: one frozen tree, read once from ``headset.toml`` and the environment.
 
-Each setting may be overridden by ``HEADSET_<SECTION>_<NAME>``, for example ``HEADSET_SERVER_PORT=9000``.
+Each setting may be overridden by ``HEADSET_<SECTION>_<NAME>``, for example ``HEADSET_SERVER_PORT=9000``. A name
+that begins with a section's and is no setting is refused; what else begins with ``HEADSET_`` is not ours to judge
+(an orchestrator makes such names from those of its services).
 """
 
 from __future__ import annotations
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,33 +20,35 @@ from headset.core.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
+Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
+
+_OURS = ("HEADSET_SERVER_", "HEADSET_DECISION_", "HEADSET_LOG_", "HEADSET_TRACKING_")
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where and how much the API serves.
 
     Attributes:
-        host: Address to bind; loopback unless told otherwise.
+        host: Address or name to bind; loopback unless told otherwise.
         port: TCP port.
         body_limit: Largest request body in bytes; a text of 16,000 characters fits in any script.
         waiting_limit: Decisions that may be in progress; more are answered 503.
         drain_s: Seconds that requests in progress get to finish at shutdown.
     """
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Meta(min_length=1, max_length=253)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65_535)] = 8080
-    body_limit: Count = 262_144
-    waiting_limit: Count = 512
-    drain_s: Positive = 10.0
+    body_limit: Annotated[int, Meta(ge=1, le=67_108_864)] = 262_144
+    waiting_limit: Annotated[int, Meta(ge=1, le=100_000)] = 512
+    drain_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
 
 
 class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How turns are decided.
 
     Attributes:
-        model: Name of the registered model whose champion decides.
+        model: Name of the registered model whose champion decides; also the name of its folder.
         automate: Intents the bot may handle alone; empty means all but those in ``human``.
         human: Intents that always go to a person.
         sentiment_floor: Sentiment (-1 to 1) at or below which a person takes over.
@@ -56,17 +61,17 @@ class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
         clock_behind_s: How old a live turn may be; older ones are imported instead.
     """
 
-    model: str = "intent"
+    model: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,63}\Z")] = "intent"
     automate: tuple[str, ...] = ()
     human: tuple[str, ...] = ()
     sentiment_floor: Annotated[float, Meta(ge=-1, le=1)] = -0.6
     suggestions: Annotated[int, Meta(ge=0, le=10)] = 3
-    stall_ms: Positive = 500.0
-    batch_limit: Count = 32
-    turn_limit: Count = 2_000
-    sla_s: Positive = 60.0
-    clock_ahead_s: Positive = 300.0
-    clock_behind_s: Positive = 86_400.0
+    stall_ms: Milliseconds = 500.0
+    batch_limit: Annotated[int, Meta(ge=1, le=1_024)] = 32
+    turn_limit: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
+    sla_s: Seconds = 60.0
+    clock_ahead_s: Seconds = 300.0
+    clock_behind_s: Seconds = 86_400.0
 
 
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,8 +82,8 @@ class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
         queue_limit: Events that may wait to be written; more are answered 503.
     """
 
-    keep_live: Count = 1_000_000
-    queue_limit: Count = 50_000
+    keep_live: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1_000_000
+    queue_limit: Annotated[int, Meta(ge=1, le=10_000_000)] = 50_000
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,13 +111,22 @@ def load_config(home: Path, environ: Mapping[str, str], overrides: Mapping[str, 
     9000
     """
     tree: dict[str, Any] = _read(home / "headset.toml") | {"home": str(home)}
-    for name, value in _settings(environ).items() | (overrides or {}).items():
+    for name, value in {**_settings(environ), **(overrides or {})}.items():
         _put(tree, name, value)
     try:
         return msgspec.convert(tree, Config, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at ")
-        raise InvalidInput(path.strip("`$.") or "headset.toml", f"{message}; see docs/configuration.md") from None
+        field = path.strip("`$.")
+        raise InvalidInput(
+            field or "headset.toml", f"{_shown(tree, field)}{message}; see docs/configuration.md"
+        ) from None
+
+
+def _shown(tree: object, field: str) -> str:
+    for name in field.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return f"is {str(tree)[:40]!r}; " if isinstance(tree, str | int | float) else ""
 
 
 def _path(kind: type, value: object) -> Path:
@@ -136,8 +150,16 @@ def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str]]:
     for section, kind in (("server", ServerConfig), ("decision", DecisionConfig), ("log", LogConfig)):
         for field in msgspec.structs.fields(kind):
             known[f"HEADSET_{section}_{field.name}".upper()] = f"{section}.{field.name}"
+    for name in sorted(environ):
+        if name.startswith(_OURS) and name not in known:
+            nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise InvalidInput(name, f"is no setting; the nearest is {nearest}; see docs/configuration.md")
     found = {known[name]: value for name, value in environ.items() if name in known}
-    return {name: value.split(",") if name in lists else value for name, value in found.items()}
+    return {name: _list(value) if name in lists else value for name, value in found.items()}
+
+
+def _list(text: str) -> list[str]:
+    return [item for part in text.split(",") if (item := part.strip())]
 
 
 def _put(tree: dict[str, Any], name: str, value: object) -> None:

@@ -6,6 +6,7 @@ withheld and the event goes on without it.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 TEXT_LIMIT = 16_000
 """Characters in one text; long e-mails fit, files pasted by mistake do not."""
 
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
 WITHHELD = "[withheld]"
 
 
@@ -57,7 +59,29 @@ class Door:
             redacted = self._redaction(text)
         except Exception:  # noqa: BLE001 - whatever broke, unredacted text must not pass
             redacted = Redacted(WITHHELD, {"withheld": 1})
+        if len(redacted.text) > TEXT_LIMIT:
+            raise InvalidInput(
+                field,
+                f"has {len(redacted.text)} characters after redaction, the limit is {TEXT_LIMIT}; send it in parts",
+            )
         return Admitted(redacted.text, self._vault.seal(subject, redacted.text), redacted.counts)
+
+    def digest(self, *parts: str) -> str:
+        """See :meth:`Vault.digest`."""
+        return self._vault.digest(*parts)
+
+
+def check_label(text: str, *, field: str) -> None:
+    """Refuse a name that is kept as it is, such as an intent or a queue, when it holds personal data.
+
+    Raises:
+        InvalidInput: redaction would take something out of it.
+    """
+    if not text.strip() or not text.isprintable():
+        raise InvalidInput(field, f"{text[:40]!r} is no name: empty, or with characters that do not print")
+    kinds = redact(text).counts
+    if kinds:
+        raise InvalidInput(field, f"looks like it holds personal data ({', '.join(kinds)}); send a name from your list")
 
 
 def check_text(text: str, *, field: str) -> None:
@@ -68,7 +92,7 @@ def check_text(text: str, *, field: str) -> None:
     """
     if len(text) > TEXT_LIMIT:
         raise InvalidInput(field, f"has {len(text)} characters, the limit is {TEXT_LIMIT}; send it in parts")
-    if not text.strip():
+    if not any(unicodedata.category(character) not in _INVISIBLE for character in text):
         raise InvalidInput(field, "is empty; send at least one visible character")
     if "\x00" in text:
         raise InvalidInput(field, f"has a NUL byte at position {text.index(chr(0))}; remove it")

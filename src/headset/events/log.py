@@ -43,7 +43,10 @@ class Log(Protocol):
         ...
 
     def append_soon(self, events: Sequence[Event]) -> Future[list[int]]:
-        """Like :meth:`append`, without waiting: the future resolves when the events are durable."""
+        """Like :meth:`append`, without waiting: the future resolves when the events are durable.
+
+        Where its ``cancel()`` returns True, nothing was kept; once the events are being written it returns False.
+        """
         ...
 
     def read(
@@ -54,7 +57,12 @@ class Log(Protocol):
         types: Collection[str] | None = None,
         source: str | None = None,
     ) -> list[Record]:
-        """Up to ``limit`` records behind offset ``after``, in order, optionally of some types or one source."""
+        """Up to ``limit`` records behind offset ``after``, in order, optionally of some types or one source.
+
+        Raises:
+            StorageFailed: a record cannot be read, e.g. because another version of Headset wrote it; records of
+                other types are not looked at.
+        """
         ...
 
     def get(self, event_id: UUID) -> Record | None:
@@ -66,7 +74,7 @@ class Log(Protocol):
         ...
 
     def head(self) -> int:
-        """The newest offset; 0 when the log is empty."""
+        """The newest offset, 0 when the log is empty: all up to it can be read, and no more will come there."""
         ...
 
     def close(self) -> None:

@@ -16,7 +16,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -253,26 +254,32 @@ class SqliteLog:
                     if self._closed:
                         return
                     self._ready.wait()
-                group, self._queue, self._queued = self._queue, [], 0
+                taken, self._queue, self._queued = self._queue, [], 0
+            group = [waiting for waiting in taken if _begin(waiting.future)]
+            del taken
             self._keep(group)
             del group
             self._index_conversations()
 
     def _keep(self, group: list[_Waiting]) -> None:
+        if not group:  # all were cancelled
+            return
         try:
             offsets = self._commit(list(chain.from_iterable(waiting.values for waiting in group)))
-        except Exception as error:  # noqa: BLE001 - every waiting caller must be told, whatever failed
+        except BaseException as error:  # noqa: BLE001 - every waiting caller must be told, whatever failed
             if len(group) > 1 and isinstance(error, _BLAMED):
                 for waiting in group:  # only the call that brought the bad event shall fail
                     self._keep([waiting])
                 return
             for waiting in group:
-                waiting.future.set_exception(_translated(error, self._path))
+                with suppress(InvalidStateError):  # its owner settled it; the others still wait
+                    waiting.future.set_exception(_translated(error, self._path))
             return
         start = 0
         for values, future in group:
             end = start + len(values) // _PER_EVENT
-            future.set_result(offsets[start:end])
+            with suppress(InvalidStateError):
+                future.set_result(offsets[start:end])
             start = end
 
     def _commit(self, values: list[object]) -> list[int]:
@@ -376,6 +383,14 @@ class SqliteLog:
         return connection
 
 
+def _begin(future: Future[list[int]]) -> bool:
+    """From here on it cannot be cancelled; False when it was, or when its owner has settled it."""
+    try:
+        return future.set_running_or_notify_cancel()
+    except InvalidStateError:
+        return False
+
+
 def _values(events: Sequence[Event]) -> list[object]:
     values: list[object] = []
     for event in events:
@@ -403,12 +418,18 @@ def _record(row: Row, sealed: dict[int, bytes]) -> Record:
         payload = sealed.get(offset)
     if payload is None:
         raise StorageFailed(f"event {offset} was sealed and its segment is missing; restore the segments folder")
+    try:
+        decoded = _decode(payload)
+    except ValueError as error:  # of msgspec, or text that is no UTF-8
+        raise StorageFailed(
+            f"event {offset} cannot be read ({error}); it was written by another version of Headset"
+        ) from error
     event = Event(
         event_id=UUID(bytes=event_id),
         event_time=event_time,
         subject=subject,
         source=source,
-        payload=_decode(payload),
+        payload=decoded,
         conversation_id=conversation_id,
         schema_version=schema_version,
         append_time=append_time,
@@ -416,7 +437,7 @@ def _record(row: Row, sealed: dict[int, bytes]) -> Record:
     return Record(offset, event)
 
 
-def _translated(error: Exception, path: Path) -> HeadsetError:
+def _translated(error: BaseException, path: Path) -> HeadsetError:
     if isinstance(error, HeadsetError):
         return error
     code = getattr(error, "sqlite_errorcode", None)

@@ -12,6 +12,8 @@ waits for the disk.
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import os
 import sqlite3
 import threading
@@ -69,6 +71,7 @@ class Vault:
     ) -> None:
         self._path = path
         self._wrapping = AESGCM(master)
+        self._digest_key = hmac.digest(master, b"headset digest", "sha256")
         self._entropy = entropy
         self._cache_size = cache_size
         self._cache: OrderedDict[str, _Key] = OrderedDict()
@@ -118,6 +121,14 @@ class Vault:
             return cipher.decrypt(nonce, token[_KEY_ID_BYTES + _NONCE_BYTES :], bound).decode()
         except (InvalidTag, ValueError):
             raise StorageFailed(damaged) from None
+
+    def digest(self, *parts: str) -> str:
+        """64 hexadecimal digits that tell texts apart and, without the master key, say nothing about them (HMAC)."""
+        mac = hmac.new(self._digest_key, digestmod=hashlib.sha256)
+        for part in parts:
+            encoded = part.encode("utf-8", "surrogatepass")
+            mac.update(len(encoded).to_bytes(8, "big") + encoded)
+        return mac.hexdigest()
 
     def destroy(self, subject: str) -> bool:
         """Destroy all keys of ``subject`` for good; False when there were none.
@@ -287,11 +298,14 @@ def load_master_key(path: Path, *, entropy: Callable[[int], bytes] = os.urandom)
     Processes that start together get the same key, and a crash leaves a whole key or none.
 
     Raises:
-        StorageFailed: the file holds something else; put the right key back.
+        StorageFailed: the file holds something else or cannot be read; put the right key back.
     """
-    if not path.exists():
-        _make_master_key(path, entropy)
-    master = path.read_bytes()
+    try:
+        if not path.exists():
+            _make_master_key(path, entropy)
+        master = path.read_bytes()
+    except OSError as error:
+        raise StorageFailed(f"the master key {path} cannot be read ({error}); put the right key back") from error
     if len(master) != _KEY_BYTES:
         raise StorageFailed(f"{path} holds {len(master)} bytes, a master key has {_KEY_BYTES}; put the right key back")
     return master

@@ -182,6 +182,20 @@ class DecisionRecord:
 
     name = "decisions"
     version = 2
+    types = tuple(
+        kind.__name__
+        for kind in (
+            ConversationStarted,
+            DecisionServed,
+            DecisionShadowed,
+            SuggestionShown,
+            FeedbackRecorded,
+            LabelRecorded,
+            HandoffRequested,
+            ConversationEnded,
+            OutcomeRecorded,
+        )
+    )
 
     def create(self, connection: sqlite3.Connection) -> None:
         """See :meth:`Projection.create`."""

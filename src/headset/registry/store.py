@@ -7,6 +7,8 @@ and an alias moves only by a ``Promoted`` event that names its evidence.
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from itertools import count
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,9 +21,9 @@ from headset.events.projection import Projector
 from headset.events.schema import Event, ModelRegistered, Promoted
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
     from pathlib import Path
+    from uuid import UUID
 
     from headset.core.clock import Clock
     from headset.core.ids import Ids
@@ -45,6 +47,7 @@ class RegistryProjection:
 
     name = "registry"
     version = 1
+    types = ("ModelRegistered", "Promoted")
 
     def create(self, connection: sqlite3.Connection) -> None:
         """See :meth:`Projection.create`."""
@@ -96,23 +99,23 @@ class Registry:
     def register(self, made: ModelRegistered, artifact: Path) -> ModelVersion:
         """Take a copy of the folder ``artifact`` in as the next version; ``made.version`` is filled in here.
 
+        Any number of trainings may register at once: each gets a version of its own. A number whose folder is
+        there is never given again, also when a crash kept it from being registered.
+
         Raises:
             StorageFailed: the files or the event could not be kept; nothing was registered.
         """
         taken = [int(known.version) for known in self.versions(made.model)]
-        version = str(max(taken, default=0) + 1)
-        place = self.artifact(made.model, version)
-        partial = place.with_name(f".{version}.partial")
+        folder = self._models / made.model
+        partial = folder / f".{self._ids.new()}.partial"
         try:
-            for leftover in (partial, place):
-                shutil.rmtree(leftover, ignore_errors=True)
             shutil.copytree(artifact, partial)
-            partial.rename(place)
+            version = self._number(made, partial, first=max(taken, default=0) + 1)
         except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
             raise StorageFailed(
-                f"the artifact could not be kept at {place} ({error}); nothing was registered"
+                f"the artifact could not be kept in {folder} ({error}); nothing was registered"
             ) from error
-        self._append(f"model:{made.model}", msgspec.structs.replace(made, version=version), "train")
         return self.get(made.model, version)
 
     def promote(self, model: str, version: str, alias: str, *, evidence: str) -> ModelVersion:
@@ -128,27 +131,18 @@ class Registry:
         return self.get(model, version)
 
     def versions(self, model: str | None = None) -> list[ModelVersion]:
-        """All versions, newest first, of one model or of all."""
+        """All versions, newest first, of one model or of all.
+
+        Raises:
+            StorageFailed: they cannot be read.
+        """
         self._projector.catch_up()
-        connection = self._projector.connection
-        aliases: dict[tuple[str, str], list[str]] = {}
-        for name, alias, version in connection.execute("SELECT model, alias, version FROM aliases ORDER BY alias"):
-            aliases.setdefault((name, version), []).append(alias)
-        rows = connection.execute(
-            "SELECT model, version, event_time, payload FROM versions WHERE ? IS NULL OR model = ?"
-            " ORDER BY model, CAST(version AS INTEGER) DESC",
-            (model, model),
-        )
-        return [
-            ModelVersion(
-                name,
-                version,
-                iso(when),
-                aliases.get((name, version), []),
-                msgspec.json.decode(made, type=ModelRegistered),
-            )
-            for name, version, when, made in rows
-        ]
+        try:
+            return _versions(self._projector.connection, model)
+        except (sqlite3.Error, msgspec.DecodeError) as error:
+            raise StorageFailed(
+                f"the registry's projection cannot be read ({error}); delete it, it is rebuilt from the log"
+            ) from error
 
     def get(self, model: str, version: str) -> ModelVersion:
         """One version, by number or alias.
@@ -177,12 +171,61 @@ class Registry:
         """Release the projection."""
         self._projector.close()
 
+    def _number(self, made: ModelRegistered, partial: Path, *, first: int) -> str:
+        """Register ``made`` and the folder ``partial`` under the first number that is free."""
+        numbers = count(first)
+        while True:
+            version = str(next(numbers))
+            place = partial.with_name(version)
+            if not _claim(place):
+                continue
+            partial.rename(place)  # takes the place of the empty folder, at once
+            if self._is_ours(msgspec.structs.replace(made, version=version)):
+                return version
+            place.rename(partial)  # a registry with another folder of artifacts has this number
+
+    def _is_ours(self, made: ModelRegistered) -> bool:
+        """Append the event; False when the log says already that this version is another."""
+        self._append(f"model:{made.model}", made, "train")
+        record = self._log.get(_id_of(made))
+        return record is not None and record.event.payload == made
+
     def _append(self, subject: str, payload: ModelRegistered | Promoted, source: str) -> None:
-        event_id = (
-            stable_id("model", payload.model, payload.version)
-            if isinstance(payload, ModelRegistered)
-            else self._ids.new()
-        )
+        event_id = _id_of(payload) if isinstance(payload, ModelRegistered) else self._ids.new()
         self._log.append(
             [Event(event_id=event_id, event_time=self._clock.now(), subject=subject, source=source, payload=payload)]
         )
+
+
+def _id_of(made: ModelRegistered) -> UUID:
+    return stable_id("model", made.model, made.version)
+
+
+def _claim(place: Path) -> bool:
+    """Make the folder ``place``; False when it is there."""
+    try:
+        place.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _versions(connection: sqlite3.Connection, model: str | None) -> list[ModelVersion]:
+    aliases: dict[tuple[str, str], list[str]] = {}
+    for name, alias, version in connection.execute("SELECT model, alias, version FROM aliases ORDER BY alias"):
+        aliases.setdefault((name, version), []).append(alias)
+    rows = connection.execute(
+        "SELECT model, version, event_time, payload FROM versions WHERE ? IS NULL OR model = ?"
+        " ORDER BY model, CAST(version AS INTEGER) DESC",
+        (model, model),
+    )
+    return [
+        ModelVersion(
+            name,
+            version,
+            iso(when),
+            aliases.get((name, version), []),
+            msgspec.json.decode(made, type=ModelRegistered),
+        )
+        for name, version, when, made in rows
+    ]

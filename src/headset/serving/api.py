@@ -14,6 +14,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from headset.core.errors import InvalidInput, Overloaded
 from headset.serving import inference
+from headset.serving.guard import needs
 from headset.serving.problem import answer_error
 from headset.serving.request import (
     AcceptRequest,
@@ -31,21 +32,22 @@ from headset.serving.transcript import Transcript, read_transcript
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from headset.serving.keys import Scope
     from headset.serving.metrics import Metrics
     from headset.serving.service import Service
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
+_CONVERSATIONS = ["conversations"]
+
 HttpRequest = Request[Any, Any, Any]
 
 
-@post("/v1/conversations/{conversation_id:str}/turns", status_code=201, tags=["conversations"])
+@post("/v1/conversations/{conversation_id:str}/turns", status_code=201, guards=[needs("decide")], tags=_CONVERSATIONS)
 async def take_turn(
     request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[TurnRequest]
 ) -> Decision | TurnKept:
     """Take one turn in; a customer's turn is answered with a decision."""
-    service = _service(request, "decide")
+    service = _service(request)
     started = service.clock.monotonic()
     decided = await service.decisions.decide(_identifier("conversation_id", conversation_id), data)
     if isinstance(decided, Decision):
@@ -53,57 +55,67 @@ async def take_turn(
     return decided
 
 
-@get("/v1/conversations/{conversation_id:str}", sync_to_thread=True, tags=["conversations"])
+@get("/v1/conversations/{conversation_id:str}", sync_to_thread=True, guards=[needs("read")], tags=_CONVERSATIONS)
 def show_conversation(request: HttpRequest, conversation_id: FromPath[str]) -> Transcript:
     """Tell a conversation: turns, decisions, handoff, outcome."""
-    service = _service(request, "read")
+    service = _service(request)
     return read_transcript(service.log, service.vault, _identifier("conversation_id", conversation_id))
 
 
-@post("/v1/conversations/{conversation_id:str}/handoff/accept", status_code=201, tags=["conversations"])
+@post(
+    "/v1/conversations/{conversation_id:str}/handoff/accept",
+    status_code=201,
+    guards=[needs("feedback")],
+    tags=_CONVERSATIONS,
+)
 async def accept_handoff(
     request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[AcceptRequest]
 ) -> Receipt:
     """Let an agent take a handed-off conversation; it can be taken once."""
-    return await _service(request, "feedback").feedback.accept(_identifier("conversation_id", conversation_id), data)
+    return await _service(request).feedback.accept(_identifier("conversation_id", conversation_id), data)
 
 
-@post("/v1/conversations/{conversation_id:str}/end", status_code=201, tags=["conversations"])
+@post("/v1/conversations/{conversation_id:str}/end", status_code=201, guards=[needs("feedback")], tags=_CONVERSATIONS)
 async def end_conversation(request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[EndRequest]) -> Receipt:
     """Say that no more turns are expected."""
-    return await _service(request, "feedback").feedback.end(_identifier("conversation_id", conversation_id), data)
+    return await _service(request).feedback.end(_identifier("conversation_id", conversation_id), data)
 
 
-@post("/v1/conversations/{conversation_id:str}/outcome", status_code=201, tags=["conversations"])
+@post(
+    "/v1/conversations/{conversation_id:str}/outcome",
+    status_code=201,
+    guards=[needs("feedback")],
+    tags=_CONVERSATIONS,
+)
 async def record_outcome(
     request: HttpRequest, conversation_id: FromPath[str], data: JSONBody[OutcomeRequest]
 ) -> Receipt:
     """Say how a conversation turned out, in full or in part, now or days later."""
-    return await _service(request, "feedback").feedback.conclude(_identifier("conversation_id", conversation_id), data)
+    return await _service(request).feedback.conclude(_identifier("conversation_id", conversation_id), data)
 
 
-@post("/v1/decisions/{decision_id:str}/shown", status_code=201, tags=["decisions"])
+@post("/v1/decisions/{decision_id:str}/shown", status_code=201, guards=[needs("feedback")], tags=["decisions"])
 async def show_suggestions(request: HttpRequest, decision_id: FromPath[str], data: JSONBody[ShownRequest]) -> Receipt:
     """Say that an agent saw the suggestions; only those count in acceptance."""
-    return await _service(request, "feedback").feedback.show(decision_id, data)
+    return await _service(request).feedback.show(decision_id, data)
 
 
-@post("/v1/decisions/{decision_id:str}/feedback", status_code=201, tags=["decisions"])
+@post("/v1/decisions/{decision_id:str}/feedback", status_code=201, guards=[needs("feedback")], tags=["decisions"])
 async def record_feedback(request: HttpRequest, decision_id: FromPath[str], data: JSONBody[FeedbackRequest]) -> Receipt:
     """Say what the agent did with a decision."""
-    return await _service(request, "feedback").feedback.record(decision_id, data)
+    return await _service(request).feedback.record(decision_id, data)
 
 
-@get("/v1/models", sync_to_thread=True, tags=["models"])
+@get("/v1/models", sync_to_thread=True, guards=[needs("read")], tags=["models"])
 def list_models(request: HttpRequest) -> dict[str, Any]:
     """List all model versions, newest first, with their aliases and metrics."""
-    return {"models": msgspec.to_builtins(_service(request, "read").registry.versions())}
+    return {"models": msgspec.to_builtins(_service(request).registry.versions())}
 
 
-@get("/v1/kpis", sync_to_thread=True, tags=["monitoring"])
+@get("/v1/kpis", sync_to_thread=True, guards=[needs("read")], tags=["monitoring"])
 def show_kpis(request: HttpRequest, hours: FromQuery[float | None] = None) -> Response[bytes]:
     """Report KPIs by model version over the last ``hours`` (all time when left out)."""
-    service = _service(request, "read")
+    service = _service(request)
     if hours is not None and not 0 < hours <= 24 * 3660:
         raise InvalidInput("hours", f"is {hours:g}; send a number above 0 and at most {24 * 3660}")
     return Response(service.kpis(hours), media_type=MediaType.JSON)
@@ -112,8 +124,8 @@ def show_kpis(request: HttpRequest, hours: FromQuery[float | None] = None) -> Re
 @get("/metrics", media_type=MediaType.TEXT, tags=["operation"])
 async def show_metrics(request: HttpRequest) -> Response[bytes]:
     """Technical metrics for Prometheus."""
-    service: Service = request.app.state.service
-    service.metrics.waiting.set(service.decisions.waiting)
+    service = _service(request)
+    service.metrics.in_progress.set(service.decisions.in_progress)
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -126,11 +138,10 @@ async def show_health() -> dict[str, str]:
 @get("/readyz", tags=["operation"])
 async def show_readiness(request: HttpRequest) -> dict[str, str]:
     """Say that decisions can be served by a model; 503 with the reason while they cannot."""
-    service: Service = request.app.state.service
-    obstacle = service.obstacle()
-    if obstacle is not None:
-        raise Overloaded(obstacle, retry_after_s=5)
-    return {"status": "ready", "model_version": service.model_version}
+    model = _service(request).model
+    if model.obstacle is not None:
+        raise Overloaded(model.obstacle, retry_after_s=5)
+    return {"status": "ready", "model_version": model.version}
 
 
 def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics, *, body_limit: int) -> Litestar:
@@ -146,7 +157,8 @@ def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics,
         app.state.service = await open_service()
 
     async def stop(app: Litestar) -> None:
-        await app.state.service.close()
+        if "service" in app.state:
+            await app.state.service.close()
 
     app = Litestar(
         route_handlers=[
@@ -177,9 +189,8 @@ def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics,
     return app
 
 
-def _service(request: HttpRequest, scope: Scope) -> Service:
+def _service(request: HttpRequest) -> Service:
     service: Service = request.app.state.service
-    service.authorise(request.headers.get("authorization"), scope)
     return service
 
 

@@ -1,12 +1,14 @@
 """A customer turn in, a decision out: admitted, predicted, routed, kept, answered.
 
-Everything the decision needs is in memory; the only wait is for the model's batch and for the log's
-sync. A model that fails costs a degraded decision routed to a person, never an error to the caller.
+What the decision needs is in memory (a conversation that is not comes back from the log once); it waits for the
+conversation's earlier turns, for the model's batch and for the log's sync. A model that fails costs a degraded
+decision routed to a person, never an error to the caller.
 """
 
 from __future__ import annotations
 
 import hashlib
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -14,6 +16,7 @@ import msgspec
 from headset.core.clock import MICROSECONDS, iso
 from headset.core.errors import Conflict, InvalidInput, ModelFailed, Overloaded
 from headset.core.ids import stable_id
+from headset.events.door import check_label
 from headset.events.schema import (
     ConversationStarted,
     DecisionServed,
@@ -32,9 +35,9 @@ if TYPE_CHECKING:
 
     from headset.core.clock import Clock
     from headset.core.config import Config
-    from headset.core.ids import Ids
     from headset.events.door import Admitted, Door
     from headset.events.schema import AnyPayload
+    from headset.events.vault import Vault
     from headset.serving.conversation import Conversations
     from headset.serving.prediction import Prediction
     from headset.serving.replies import Suggestion
@@ -44,18 +47,24 @@ SOURCE = "api"
 
 
 class _Turn(NamedTuple):
+    """A turn that may be taken: what is known of its conversation, and its place in it."""
+
     conversation: Conversation
     turn_id: str
-    position: int
     event_time: int
-    opening: ConversationStarted | None
+    begins: bool = False
+
+    @property
+    def position(self) -> int:
+        return len(self.conversation.turns)
 
 
 class DecisionService:
-    """Decides turns of the conversations it holds; for use on one event loop.
+    """Decides turns; those of one conversation one after another, on one event loop.
 
     Args:
         door: Admits texts.
+        vault: Opens the texts a handoff's summary is made of.
         append: Keeps events durably (``Log.append`` for asyncio).
         conversations: State of the conversations.
         predict: One prediction for one text; raises :class:`ModelFailed`.
@@ -65,27 +74,22 @@ class DecisionService:
         self,
         *,
         door: Door,
+        vault: Vault,
         append: Callable[[Sequence[Event]], Awaitable[list[int]]],
         conversations: Conversations,
         predict: Callable[[str], Awaitable[Prediction]],
         clock: Clock,
-        ids: Ids,
         config: Config,
     ) -> None:
         self._door = door
+        self._vault = vault
         self._append = append
         self._conversations = conversations
         self._predict = predict
         self._clock = clock
-        self._ids = ids
         self._config = config.decision
-        self._waiting_limit = config.server.waiting_limit
-        self._waiting = 0
-
-    @property
-    def waiting(self) -> int:
-        """Turns in progress."""
-        return self._waiting
+        self._limit = config.server.waiting_limit
+        self.in_progress = 0
 
     async def decide(self, conversation_id: str, request: TurnRequest) -> Decision | TurnKept:
         """Take one turn in and answer it.
@@ -96,85 +100,57 @@ class DecisionService:
             Overloaded: too many turns are in progress.
             StorageFailed: the events could not be kept; nothing was acknowledged.
         """
-        if self._waiting >= self._waiting_limit:
-            raise Overloaded(f"{self._waiting} turns are in progress, the limit is {self._waiting_limit}")
-        self._waiting += 1
+        if self.in_progress >= self._limit:
+            raise Overloaded(f"{self.in_progress} turns are in progress, the limit is {self._limit}")
+        started = self._clock.monotonic()
+        self.in_progress += 1
         try:
-            started = self._clock.monotonic()
-            subject = self._subject(conversation_id, request)
-            admitted = self._door.admit(subject, request.text)
-            turn = self._reserve(conversation_id, subject, request)
-            try:
+            async with self._conversations.alone(conversation_id) as held:
+                turn = self._place(conversation_id, held, request)
+                admitted = self._door.admit(turn.conversation.subject, request.text)
                 if request.speaker == "customer":
-                    return await self._decided(turn, admitted, started)
-                return await self._kept(turn, admitted, request)
-            except BaseException:
-                self._conversations.forget(conversation_id)
-                raise
+                    return await self._decided(turn, request, admitted, started)
+                return await self._kept(turn, request, admitted)
         finally:
-            self._waiting -= 1
+            self.in_progress -= 1
 
-    def _subject(self, conversation_id: str, request: TurnRequest) -> str:
-        held = self._conversations.get(conversation_id)
-        if held is None:
-            return subject_of(conversation_id, request.customer_id)
-        if request.customer_id is not None and request.customer_id != held.customer_id:
-            raise Conflict(
-                "customer_id", f"is {request.customer_id!r}, the conversation began with {held.customer_id!r}"
-            )
-        return held.subject
-
-    def _reserve(self, conversation_id: str, subject: str, request: TurnRequest) -> _Turn:
+    def _place(self, conversation_id: str, held: Conversation | None, request: TurnRequest) -> _Turn:
         now = self._clock.now()
         earliest = now - round(self._config.clock_behind_s * MICROSECONDS)
         event_time = claimed_time(request.event_time, now, ahead_s=self._config.clock_ahead_s, earliest=earliest)
-        conversation, opening = self._conversations.get(conversation_id), None
-        if conversation is None:
-            opening = ConversationStarted(
-                channel=request.channel,
-                queue=request.queue,
-                language=request.language,
-                customer_id=request.customer_id,
-                attributes=request.attributes,
+        if held is None:
+            _check_labels(request)
+            conversation = _begun(conversation_id, request, event_time)
+            return _Turn(conversation, request.turn_id or "1", event_time, begins=True)
+        if request.customer_id not in {None, held.customer_id}:
+            raise Conflict(
+                "customer_id", f"is {request.customer_id!r}, the conversation began with {held.customer_id!r}"
             )
-            conversation = Conversation(
-                conversation_id,
-                subject,
-                event_time,
-                channel=request.channel,
-                queue=request.queue,
-                language=request.language,
-                customer_id=request.customer_id,
-            )
-            self._conversations.add(conversation)
-        if conversation.ended:
+        if held.ended:
             raise Conflict("conversation_id", f"{conversation_id!r} has ended; start a new conversation")
-        position = len(conversation.turns)
-        turn_id = request.turn_id or str(position + 1)
-        if turn_id in conversation.turns:
-            raise Conflict("turn_id", _taken(turn_id, conversation.turns[turn_id]))
-        if position >= self._config.turn_limit:
-            raise InvalidInput("turn_id", f"would be turn {position + 1}, the limit is {self._config.turn_limit} turns")
-        conversation.turns[turn_id] = None
-        return _Turn(conversation, turn_id, position, event_time, opening)
+        if request.turn_id is not None and request.turn_id in held.turns:
+            raise Conflict("turn_id", _taken(request.turn_id, held.turns[request.turn_id]))
+        limit = self._config.turn_limit
+        if len(held.turns) >= limit:
+            raise InvalidInput("turn_id", f"would be turn {len(held.turns) + 1}, the limit is {limit} turns")
+        numbers = map(str, count(len(held.turns) + 1))
+        turn_id = request.turn_id or next(number for number in numbers if number not in held.turns)
+        return _Turn(held, turn_id, event_time)
 
-    async def _kept(self, turn: _Turn, admitted: Admitted, request: TurnRequest) -> TurnKept:
-        conversation = turn.conversation
-        conversation.heard(request.speaker, admitted.text)
-        received = _received(turn, admitted, request.speaker, request.speaker_id, None)
-        await self._append([*self._opening(turn), self._event(turn, received)])
-        return TurnKept(conversation.conversation_id, turn.turn_id, turn.position)
+    async def _kept(self, turn: _Turn, request: TurnRequest, admitted: Admitted) -> TurnKept:
+        position = turn.position
+        await self._keep(turn, request, [self._event(turn, _received(turn, request, admitted, None))])
+        return TurnKept(turn.conversation.conversation_id, turn.turn_id, position)
 
-    async def _decided(self, turn: _Turn, admitted: Admitted, started: float) -> Decision:
-        conversation = turn.conversation
+    async def _decided(self, turn: _Turn, request: TurnRequest, admitted: Admitted, started: float) -> Decision:
         try:
             prediction, error = await self._predict(admitted.text), None
         except ModelFailed as failure:
             prediction, error = None, str(failure)
-        conversation.heard("customer", admitted.text)
-        routing = self._route(admitted.text, prediction, conversation)
+        conversation_id = turn.conversation.conversation_id
+        routing = self._route(admitted.text, prediction, turn.conversation)
         suggestions = prediction.suggestions if prediction else []
-        decision_id = stable_id("decision", conversation.conversation_id, turn.turn_id)
+        decision_id = stable_id("decision", conversation_id, turn.turn_id)
         served = DecisionServed(
             decision_id=str(decision_id),
             turn_id=turn.turn_id,
@@ -192,31 +168,30 @@ class DecisionService:
             sentiment=prediction.sentiment if prediction else None,
             suggestions=[suggestion.reply_id for suggestion in suggestions],
             feature_versions=prediction.feature_versions if prediction else {},
-            feature_hash=_feature_hash(turn, admitted.text, prediction),
+            feature_hash=_feature_hash(turn, prediction),
             degraded=error is not None,
             error=error,
         )
-        handoff = self._handoff(turn, served)
-        received = _received(turn, admitted, "customer", conversation.customer_id, served.sentiment)
-        events = [
-            *self._opening(turn),
-            self._event(turn, received),
-            Event(
-                event_id=decision_id,
-                event_time=self._clock.now(),
-                subject=conversation.subject,
-                conversation_id=conversation.conversation_id,
-                source=SOURCE,
-                payload=served,
-            ),
-        ]
+        events = [self._event(turn, _received(turn, request, admitted, served.sentiment)), self._event(turn, served)]
+        handoff = self._handoff(turn, served, admitted.text)
         if handoff is not None:
-            sealed, _ = handoff
-            events.append(self._event(turn, sealed))
+            events.append(self._event(turn, handoff[0]))
+        await self._keep(turn, request, events)
+        return _answer(conversation_id, served, suggestions, handoff)
+
+    async def _keep(self, turn: _Turn, request: TurnRequest, events: list[Event]) -> None:
+        """Append, then fold: what is in memory is durable."""
+        if turn.begins:
+            started = ConversationStarted(
+                channel=request.channel,
+                queue=request.queue,
+                language=request.language,
+                customer_id=request.customer_id,
+                attributes=request.attributes,
+            )
+            events = [self._event(turn, started), *events]
         await self._append(events)
-        for event in events[-2 if handoff else -1 :]:
-            conversation.fold(event, None)
-        return _answer(conversation.conversation_id, served, suggestions, handoff)
+        self._conversations.fold(None if turn.begins else turn.conversation, events)
 
     def _route(self, text: str, prediction: Prediction | None, conversation: Conversation) -> Routing:
         if prediction is None:
@@ -231,11 +206,11 @@ class DecisionService:
             config=self._config,
         )
 
-    def _handoff(self, turn: _Turn, served: DecisionServed) -> tuple[HandoffRequested, str] | None:
+    def _handoff(self, turn: _Turn, served: DecisionServed, text: str) -> tuple[HandoffRequested, str] | None:
         conversation = turn.conversation
         if served.route == "bot" or conversation.handoff is not None:
             return None
-        summary = conversation.summary()
+        summary = conversation.summary(self._vault, text)
         requested = HandoffRequested(
             decision_id=served.decision_id,
             queue=conversation.queue,
@@ -244,24 +219,23 @@ class DecisionService:
             steps_tried=list(conversation.steps),
             due_time=self._clock.now() + round(self._config.sla_s * MICROSECONDS),
         )
-        conversation.handoff = requested
         return requested, summary
 
-    def _opening(self, turn: _Turn) -> list[Event]:
-        return [] if turn.opening is None else [self._event(turn, turn.opening)]
-
     def _event(self, turn: _Turn, payload: AnyPayload) -> Event:
-        conversation_id = turn.conversation.conversation_id
+        """The event, with an id that is the same however often the turn is told."""
+        conversation_id, event_time = turn.conversation.conversation_id, turn.event_time
         match payload:
             case ConversationStarted():
                 event_id = stable_id("started", conversation_id)
             case TurnReceived():
                 event_id = stable_id("turn", conversation_id, turn.turn_id)
+            case DecisionServed():
+                event_id, event_time = stable_id("decision", conversation_id, turn.turn_id), self._clock.now()
             case _:
-                event_id = self._ids.new()
+                event_id, event_time = stable_id("handoff", conversation_id), self._clock.now()
         return Event(
             event_id=event_id,
-            event_time=turn.event_time,
+            event_time=event_time,
             subject=turn.conversation.subject,
             conversation_id=conversation_id,
             source=SOURCE,
@@ -269,30 +243,47 @@ class DecisionService:
         )
 
 
-def _received(
-    turn: _Turn, admitted: Admitted, speaker: str, speaker_id: str | None, sentiment: float | None
-) -> TurnReceived:
+def _begun(conversation_id: str, request: TurnRequest, event_time: int) -> Conversation:
+    """A conversation whose first turn is being taken; it is held once that turn is durable."""
+    return Conversation(
+        conversation_id,
+        subject_of(conversation_id, request.customer_id),
+        event_time,
+        channel=request.channel,
+        queue=request.queue,
+        language=request.language,
+        customer_id=request.customer_id,
+    )
+
+
+def _check_labels(request: TurnRequest) -> None:
+    check_label(request.channel, field="channel")
+    check_label(request.queue, field="queue")
+    for name, value in request.attributes.items():
+        check_label(value, field=f"attributes.{name}")
+
+
+def _received(turn: _Turn, request: TurnRequest, admitted: Admitted, sentiment: float | None) -> TurnReceived:
     return TurnReceived(
         turn_id=turn.turn_id,
         position=turn.position,
-        speaker=speaker,  # type: ignore[arg-type] # checked when the request was read
+        speaker=request.speaker,
         text=admitted.sealed,
-        speaker_id=speaker_id,
+        speaker_id=request.speaker_id,
         sentiment=sentiment,
         redactions=admitted.redactions,
     )
 
 
-def _feature_hash(turn: _Turn, text: str, prediction: Prediction | None) -> str:
-    """First 16 hexadecimal digits of the SHA-256 over the versions and values the decision was made from."""
+def _feature_hash(turn: _Turn, prediction: Prediction | None) -> str:
+    """First 16 hexadecimal digits of the SHA-256 over versions and values of what the decision was made from."""
     conversation = turn.conversation
     values = (
-        prediction and (prediction.feature_versions, prediction.sentiment),
+        prediction and (prediction.feature_versions, prediction.feature_values),
         conversation.channel,
         conversation.queue,
         conversation.language,
         turn.position,
-        len(text),
     )
     return hashlib.sha256(msgspec.json.encode(values)).hexdigest()[:16]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import asyncio
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+from headset.core.clock import MICROSECONDS
 from headset.core.errors import Conflict, InvalidInput, NotFound
 from headset.core.ids import stable_id
+from headset.events.door import check_label
 from headset.events.schema import (
     ConversationEnded,
     DecisionServed,
@@ -34,14 +37,6 @@ if TYPE_CHECKING:
     from headset.events.vault import Vault
     from headset.serving.conversation import Conversation, Conversations
     from headset.serving.request import AcceptRequest, EndRequest, FeedbackRequest, OutcomeRequest, ShownRequest
-
-
-class _About(NamedTuple):
-    """What an event is about, and the earliest time (microseconds) at which it can have happened."""
-
-    subject: str
-    conversation_id: str | None
-    since: int
 
 
 class FeedbackService:
@@ -74,12 +69,17 @@ class FeedbackService:
 
     async def show(self, decision_id: str, request: ShownRequest) -> Receipt:
         """An agent saw the suggestions; telling it twice changes nothing."""
-        event, decision = self._decision(decision_id)
+        event, decision = await self._decision(decision_id)
         if not decision.suggestions:
             raise Conflict("decision_id", f"{decision_id!r} suggested nothing, so nothing was shown")
-        payload = SuggestionShown(decision_id=decision_id, agent_id=request.agent_id)
-        event_id = stable_id("shown", decision_id, request.agent_id)
-        return await self._keep(_about(event), payload, request.event_time, event_id=event_id)
+        shown = self._event(
+            event.subject,
+            event.conversation_id,
+            SuggestionShown(decision_id=decision.decision_id, agent_id=request.agent_id),
+            self._time(request.event_time, event.event_time),
+            event_id=stable_id("shown", decision.decision_id, request.agent_id),
+        )
+        return await self._keep(shown)
 
     async def record(self, decision_id: str, request: FeedbackRequest) -> Receipt:
         """What the agent did with a decision; the newest word counts.
@@ -88,26 +88,26 @@ class FeedbackService:
             Conflict: the decision belongs to another conversation, or another agent has the conversation.
             InvalidInput: the action needs a field that is missing, or contradicts the decision.
         """
-        event, decision = self._decision(decision_id)
-        self._check_owner(event, request)
+        event, decision = await self._decision(decision_id)
+        async with self._conversations.alone(event.conversation_id or "") as conversation:
+            _check_owner(event, conversation, request)
+        _check_action(decision, request)
         distance, reply = None, None
-        if request.action == "overridden" and request.intent is None:
-            raise InvalidInput("intent", "is missing; 'overridden' says which intent is right")
-        if request.action == "overridden" and request.intent == decision.intent:
-            raise InvalidInput("intent", f"is {request.intent!r}, which the decision said; use 'accepted'")
-        if request.action == "edited":
-            distance = self._distance(event, decision, request.reply)
         if request.reply is not None:
-            reply = self._door.admit(event.subject, request.reply, field="reply").sealed
+            admitted = self._door.admit(event.subject, request.reply, field="reply")
+            reply = admitted.sealed
+            if request.action == "edited":
+                distance = await self._distance(decision, admitted.text)
         payload = FeedbackRecorded(
-            decision_id=decision_id,
+            decision_id=decision.decision_id,
             action=request.action,
             agent_id=request.agent_id,
             intent=request.intent,
             reply=reply,
             edit_distance=distance,
         )
-        return await self._keep(_about(event), payload, request.event_time)
+        time = self._time(request.event_time, event.event_time)
+        return await self._keep(self._event(event.subject, event.conversation_id, payload, time))
 
     async def accept(self, conversation_id: str, request: AcceptRequest) -> Receipt:
         """An agent takes a handed-off conversation; it can be taken once.
@@ -115,100 +115,118 @@ class FeedbackService:
         Raises:
             Conflict: no handoff was requested, or another agent has it.
         """
-        conversation = self._conversation(conversation_id)
-        if conversation.handoff is None:
-            raise Conflict("conversation_id", f"{conversation_id!r} was not handed off; the bot still has it")
-        if conversation.agent_id is not None and conversation.agent_id != request.agent_id:
-            raise Conflict("agent_id", f"{conversation.agent_id!r} has this conversation already")
-        conversation.agent_id = request.agent_id
-        try:
-            return await self._keep(
-                _About(conversation.subject, conversation.conversation_id, conversation.started),
-                HandoffAccepted(agent_id=request.agent_id),
-                request.event_time,
-                event_id=stable_id("accepted", conversation_id),
-            )
-        except BaseException:
-            self._conversations.forget(conversation_id)
-            raise
+        async with self._conversations.alone(conversation_id) as held:
+            conversation = _known(conversation_id, held)
+            if conversation.handoff is None:
+                raise Conflict("conversation_id", f"{conversation_id!r} was not handed off; the bot still has it")
+            if conversation.agent_id not in {None, request.agent_id}:
+                raise Conflict("agent_id", f"{conversation.agent_id!r} has this conversation already")
+            payload = HandoffAccepted(agent_id=request.agent_id)
+            return await self._tell(conversation, payload, request.event_time, stable_id("accepted", conversation_id))
 
     async def end(self, conversation_id: str, request: EndRequest) -> Receipt:
         """No more turns are expected; ending twice changes nothing."""
-        conversation = self._conversation(conversation_id)
-        receipt = await self._keep(
-            _About(conversation.subject, conversation.conversation_id, conversation.started),
-            ConversationEnded(ended_by=request.ended_by),
-            request.event_time,
-            event_id=stable_id("ended", conversation_id),
-        )
-        conversation.ended = True
-        return receipt
+        async with self._conversations.alone(conversation_id) as held:
+            payload = ConversationEnded(ended_by=request.ended_by)
+            event_id = stable_id("ended", conversation_id)
+            return await self._tell(_known(conversation_id, held), payload, request.event_time, event_id)
 
     async def conclude(self, conversation_id: str, request: OutcomeRequest) -> Receipt:
         """How the conversation turned out, in full or in part, now or days later."""
         if all(value is None for value in (request.resolution, request.handle_time_s, request.csat, request.reopened)):
             raise InvalidInput("resolution", "is missing, as are handle_time_s, csat and reopened; send at least one")
-        conversation = self._conversation(conversation_id)
-        payload = OutcomeRecorded(
-            resolution=request.resolution,
-            handle_time_s=request.handle_time_s,
-            csat=request.csat,
-            reopened=request.reopened,
-        )
-        return await self._keep(
-            _About(conversation.subject, conversation.conversation_id, conversation.started),
-            payload,
-            request.event_time,
-        )
+        async with self._conversations.alone(conversation_id) as held:
+            payload = OutcomeRecorded(
+                resolution=request.resolution,
+                handle_time_s=request.handle_time_s,
+                csat=request.csat,
+                reopened=request.reopened,
+            )
+            return await self._tell(_known(conversation_id, held), payload, request.event_time, self._ids.new())
 
-    def _decision(self, decision_id: str) -> tuple[Event, DecisionServed]:
+    async def _decision(self, decision_id: str) -> tuple[Event, DecisionServed]:
         try:
-            record = self._log.get(UUID(decision_id))
+            record = await asyncio.to_thread(self._log.get, UUID(decision_id))
         except ValueError:
             raise InvalidInput("decision_id", f"{decision_id[:60]!r} is not a decision id (a UUID)") from None
         if record is None or not isinstance(record.event.payload, DecisionServed):
             raise NotFound("decision_id", f"{decision_id!r} is no decision of this installation")
         return record.event, record.event.payload
 
-    def _conversation(self, conversation_id: str) -> Conversation:
-        conversation = self._conversations.get(conversation_id)
-        if conversation is None:
-            raise NotFound("conversation_id", f"{conversation_id!r} is unknown; post its first turn to begin it")
-        return conversation
-
-    def _check_owner(self, event: Event, request: FeedbackRequest) -> None:
-        if request.conversation_id is not None and request.conversation_id != event.conversation_id:
-            raise Conflict("conversation_id", f"{request.conversation_id!r} is not this decision's conversation")
-        conversation = self._conversation(event.conversation_id or "")
-        if conversation.agent_id is not None and conversation.agent_id != request.agent_id:
-            raise Conflict("agent_id", f"{request.agent_id!r} does not have this conversation, another agent has it")
-
-    def _distance(self, event: Event, decision: DecisionServed, reply: str | None) -> float:
-        """How far ``reply`` is from the nearest suggestion."""
-        if reply is None:
-            raise InvalidInput("reply", "is missing; 'edited' says what was sent")
-        suggested = suggested_texts(self._log, self._vault, decision)
+    async def _distance(self, decision: DecisionServed, sent: str) -> float:
+        """How far ``sent`` is from the nearest suggestion."""
+        suggested = await asyncio.to_thread(suggested_texts, self._log, self._vault, decision)
         if not suggested:
-            raise Conflict("action", "is 'edited', but this decision suggested nothing; use 'rejected' or 'ignored'")
-        sent = self._door.admit(event.subject, reply, field="reply").text
+            raise Conflict("action", "is 'edited', but no suggestion can be read; use 'rejected' or 'ignored'")
         return min(edit_distance(text, sent) for text in suggested)
 
-    async def _keep(
-        self, about: _About, payload: AnyPayload, claimed: str | None, *, event_id: UUID | None = None
+    def _time(self, claimed: str | None, since: int) -> int:
+        """When it happened: not before ``since``, but for clocks that differ."""
+        ahead_s = self._config.clock_ahead_s
+        earliest = since - round(ahead_s * MICROSECONDS)
+        return claimed_time(claimed, self._clock.now(), ahead_s=ahead_s, earliest=earliest)
+
+    async def _tell(
+        self, conversation: Conversation, payload: AnyPayload, claimed: str | None, event_id: UUID
     ) -> Receipt:
-        event = Event(
+        """Keep what happened to a conversation, then fold it into what is held."""
+        time = self._time(claimed, conversation.started)
+        event = self._event(conversation.subject, conversation.conversation_id, payload, time, event_id=event_id)
+        receipt = await self._keep(event)
+        self._conversations.fold(conversation, [event])
+        return receipt
+
+    def _event(
+        self,
+        subject: str,
+        conversation_id: str | None,
+        payload: AnyPayload,
+        event_time: int,
+        *,
+        event_id: UUID | None = None,
+    ) -> Event:
+        return Event(
             event_id=event_id or self._ids.new(),
-            event_time=claimed_time(
-                claimed, self._clock.now(), ahead_s=self._config.clock_ahead_s, earliest=about.since
-            ),
-            subject=about.subject,
-            conversation_id=about.conversation_id,
+            event_time=event_time,
+            subject=subject,
+            conversation_id=conversation_id,
             source=SOURCE,
             payload=payload,
         )
+
+    async def _keep(self, event: Event) -> Receipt:
         await self._append([event])
         return Receipt(str(event.event_id))
 
 
-def _about(event: Event) -> _About:
-    return _About(event.subject, event.conversation_id, event.event_time)
+def _known(conversation_id: str, held: Conversation | None) -> Conversation:
+    if held is None:
+        raise NotFound("conversation_id", f"{conversation_id!r} is unknown; post its first turn to begin it")
+    return held
+
+
+def _check_owner(event: Event, conversation: Conversation | None, request: FeedbackRequest) -> None:
+    if request.conversation_id not in {None, event.conversation_id}:
+        raise Conflict("conversation_id", f"{request.conversation_id!r} is not this decision's conversation")
+    if conversation is not None and conversation.agent_id not in {None, request.agent_id}:
+        raise Conflict("agent_id", f"{request.agent_id!r} does not have this conversation, another agent has it")
+
+
+def _check_action(decision: DecisionServed, request: FeedbackRequest) -> None:
+    if request.intent is not None:
+        check_label(request.intent, field="intent")
+    match request.action:
+        case "overridden" if request.intent is None:
+            raise InvalidInput("intent", "is missing; 'overridden' says which intent is right")
+        case "overridden" if request.intent == decision.intent:
+            raise InvalidInput("intent", f"is {request.intent!r}, which the decision said; use 'accepted'")
+        case "edited" if request.reply is None:
+            raise InvalidInput("reply", "is missing; 'edited' says what was sent")
+        case "accepted" if decision.intent is None:
+            raise Conflict("action", "is 'accepted', but this decision was degraded and said nothing; use 'overridden'")
+        case "accepted" | "edited" if request.intent not in {None, decision.intent}:
+            raise InvalidInput(
+                "intent", f"is {request.intent!r}, the decision said {decision.intent!r}; use 'overridden'"
+            )
+        case _:
+            pass

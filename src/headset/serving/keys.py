@@ -6,6 +6,7 @@ secrets that people choose.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -163,17 +164,18 @@ def development_key(keys: ApiKeys, path: Path) -> str:
 
     It may do everything, so it is made only where the server listens on loopback.
     """
-    if path.exists():
-        secret = path.read_text("utf-8").strip()
-        try:
-            keys.check(secret, "admin")
-        except AccessDenied:
+    try:
+        if path.exists():
+            secret = path.read_bytes().decode("utf-8", "replace").strip()
+            with contextlib.suppress(AccessDenied):
+                keys.check(secret, "admin")
+                return secret
             path.unlink()
-        else:
-            return secret
-    secret, _ = keys.create("development", ["admin"])
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(secret + "\n")
+        secret, _ = keys.create("development", ["admin"])
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret + "\n")
+    except OSError as error:
+        raise StorageFailed(f"{path} cannot be used ({error.strerror}); remove it, it is made again") from error
     return secret
 
 

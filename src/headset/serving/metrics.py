@@ -32,7 +32,7 @@ class Metrics:
         self._refused = Counter(
             "headset_refused_requests", "Requests refused, by HTTP status", ["status"], registry=self._registry
         )
-        self.waiting = Gauge("headset_turns_in_progress", "Turns being decided now", registry=self._registry)
+        self.in_progress = Gauge("headset_turns_in_progress", "Turns being decided now", registry=self._registry)
         self._children: dict[tuple[str, str, str, bool], Counter] = {}
 
     def decided(self, decision: Decision, seconds: float) -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from msgspec import Struct
 
 from headset.events.schema import Alternative
-from headset.serving.replies import Suggestion
+from headset.serving.replies import Replies, Suggestion
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from headset.events.vault import Vault
     from headset.features.encoder import Encoder
     from headset.features.sentiment import Sentiment
     from headset.registry.scorer import Scorer
-    from headset.serving.replies import Replies
 
 _ALTERNATIVES = 3
+_READ = 4_000
 
 
 class Prediction(Struct, frozen=True):
@@ -35,6 +38,7 @@ class Prediction(Struct, frozen=True):
     suggestions: list[Suggestion]
     model_version: str
     feature_versions: dict[str, str]
+    feature_values: dict[str, str | float]
 
 
 class Predictor(Protocol):
@@ -58,7 +62,6 @@ class IntentPredictor:
         scorer: Scorer,
         encoder: Encoder,
         sentiment: Sentiment,
-        replies: Replies,
         *,
         model_version: str,
         suggestions: int,
@@ -66,10 +69,14 @@ class IntentPredictor:
         self._scorer = scorer
         self._encoder = encoder
         self._sentiment = sentiment
-        self._replies = replies
+        self._replies = Replies(encoder)
         self._suggestions = suggestions
         self.model_version = model_version
         self.feature_versions = {"embedding": encoder.version, "sentiment": sentiment.version}
+
+    def refresh_replies(self, connection: sqlite3.Connection, vault: Vault) -> None:
+        """Take new replies over from the history; see :meth:`Replies.load`."""
+        self._replies.load(connection, vault, self.intents_of)
 
     def intents_of(self, texts: Sequence[str], embeddings: NDArray[np.float32]) -> list[str]:
         """The most probable intent of each text, given the texts' embeddings."""
@@ -77,13 +84,15 @@ class IntentPredictor:
         return [self._scorer.labels[column] for column in best]
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """See :meth:`Predictor.predict`."""
+        """See :meth:`Predictor.predict`; the model reads the first 4,000 characters of a text."""
+        texts = [text[:_READ] for text in texts]
         embeddings = self._encoder.encode(texts)
         scores = self._scorer.score(texts, embeddings)
         count = min(_ALTERNATIVES + 1, len(self._scorer.labels))
         best = np.argpartition(-scores.probabilities, count - 1, axis=1)[:, :count]
         predictions = []
         for row, text in enumerate(texts):
+            sentiment = self._sentiment.score(text)
             ranked = best[row][np.argsort(-scores.probabilities[row, best[row]], kind="stable")]
             ranking = [
                 Alternative(self._scorer.labels[column], float(scores.probabilities[row, column])) for column in ranked
@@ -95,10 +104,14 @@ class IntentPredictor:
                     threshold=self._scorer.threshold,
                     alternatives=ranking[1:],
                     scope=float(scores.in_scope[row]),
-                    sentiment=self._sentiment.score(text),
+                    sentiment=sentiment,
                     suggestions=self._replies.nearest(ranking[0].intent, embeddings[row], self._suggestions),
                     model_version=self.model_version,
                     feature_versions=self.feature_versions,
+                    feature_values={
+                        "embedding": hashlib.sha256(embeddings[row].tobytes()).hexdigest()[:16],
+                        "sentiment": sentiment,
+                    },
                 )
             )
         return predictions

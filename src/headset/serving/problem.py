@@ -7,13 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from msgspec import Struct
 
 from headset.core.errors import (
     AccessDenied,
     Conflict,
-    HeadsetError,
     InvalidInput,
     NotFound,
     Overloaded,
@@ -23,16 +22,7 @@ from headset.core.errors import (
 if TYPE_CHECKING:
     from headset.serving.metrics import Metrics
 
-_log = logging.getLogger("headset.serving")
-_STATUS: tuple[tuple[type[HeadsetError], int], ...] = (
-    (NotFound, 404),
-    (Conflict, 409),
-    (InvalidInput, 422),
-    (AccessDenied, 401),
-    (Overloaded, 503),
-    (StorageFailed, 503),
-    (HeadsetError, 500),
-)
+_logger = logging.getLogger("headset.serving")
 _TITLES = {
     400: "Not readable",
     401: "No access",
@@ -59,28 +49,34 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Turn any error into a problem; a defect of the server is logged and told without details."""
-    problem, headers = _problem(error)
-    if problem.status >= 500 and problem.status != 503:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    problem, headers = problem_of(error)
+    if problem.status >= 500 and not isinstance(error, Overloaded):
+        _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     metrics: Metrics = request.app.state.metrics
     metrics.refused(problem.status)
     return Response(problem, status_code=problem.status, headers=headers, media_type="application/problem+json")
 
 
-def _problem(error: Exception) -> tuple[Problem, dict[str, str]]:  # noqa: PLR0911 - one answer per kind of error
+def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:  # noqa: C901, PLR0911 - one answer per kind
+    """The problem an error is told as, and the headers that go with it."""
     match error:
         case AccessDenied():
             return _said(403 if error.known else 401, str(error)), {"WWW-Authenticate": "Bearer"}
         case Overloaded():
             return _said(503, str(error)), {"Retry-After": str(error.retry_after_s)}
-        case HeadsetError():
-            status = next(code for kind, code in _STATUS if isinstance(error, kind))
-            field = error.field if isinstance(error, InvalidInput) else None
-            return _said(status, str(error), field), {"Retry-After": "1"} if status == 503 else {}
+        case StorageFailed():
+            return _said(503, "the store failed and nothing was kept; the server's log says why"), {"Retry-After": "1"}
+        case InvalidInput():
+            status = 404 if isinstance(error, NotFound) else 409 if isinstance(error, Conflict) else 422
+            return _said(status, str(error), error.field), {}
         case ValidationException():
             return _invalid(error), {}
+        case RecursionError():
+            return _said(400, "body: is nested too deeply; send the documented fields", "body"), {}
         case UnicodeDecodeError():
             return _said(400, f"body: is not valid UTF-8 at byte {error.start}; encode it as UTF-8", "body"), {}
+        case InternalServerException() if "disconnected" in error.detail:
+            return _said(400, "body: ended before it was complete; send it again", "body"), {}
         case HTTPException(status_code=400):
             return _said(400, f"body: is not valid JSON ({error.detail})", "body"), {}
         case HTTPException(status_code=413):

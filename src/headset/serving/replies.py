@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import numpy as np
 from msgspec import Struct
 
-from headset.core.errors import TextErased
+from headset.core.errors import StorageFailed, TextErased
 from headset.events.schema import Sealed, TurnReceived
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headset.events.log import Log, Record
-    from headset.events.schema import DecisionServed
+    from headset.events.schema import DecisionServed, Event
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
 
@@ -41,10 +41,21 @@ class Suggestion(Struct, frozen=True):
 
 
 class ReplyHistory:
-    """A projection: pairs of a customer turn and the agent's answer to it."""
+    """A projection: pairs of a customer turn and the agent's answer to it.
+
+    A reply answers the customer's turn of the highest position that the log held by then, if that turn came
+    before it. So the tables are a function of the sequence of events, whatever the batches are; but of an agent's
+    turn that arrives before the customer's there is no pair. What is held is bounded:
+
+    * the customer turns of the conversations that began last; in older ones a reply is no longer paired;
+    * the newest distinct replies, by event time, then event id, in whatever order they arrived.
+
+    A reply that cannot be opened, erased or damaged, is passed over.
+    """
 
     name = "replies"
-    version = 2
+    version = 3
+    types = ("TurnReceived",)
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -52,13 +63,14 @@ class ReplyHistory:
     def create(self, connection: sqlite3.Connection) -> None:
         """See :meth:`Projection.create`."""
         connection.execute(
-            "CREATE TABLE unanswered (conversation_id TEXT PRIMARY KEY, position INTEGER, subject TEXT, turn TEXT)"
+            "CREATE TABLE unanswered (number INTEGER PRIMARY KEY, conversation_id TEXT UNIQUE, position INTEGER,"
+            " subject TEXT, turn TEXT)"
         )
         connection.execute(
             "CREATE TABLE replies (digest BLOB PRIMARY KEY, event_time INTEGER, reply_id BLOB, subject TEXT, turn TEXT,"
             " reply TEXT)"
         )
-        connection.execute("CREATE INDEX replies_by_time ON replies (event_time)")
+        connection.execute("CREATE INDEX replies_by_time ON replies (event_time, reply_id)")
 
     def apply(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
         """See :meth:`Projection.apply`."""
@@ -67,25 +79,29 @@ class ReplyHistory:
             if not isinstance(event.payload, TurnReceived) or event.conversation_id is None:
                 continue
             if event.payload.speaker == "customer":
-                connection.execute(
-                    "INSERT INTO unanswered VALUES (?, ?, ?, ?) ON CONFLICT (conversation_id) DO UPDATE SET"
-                    " position = excluded.position, subject = excluded.subject, turn = excluded.turn"
-                    " WHERE excluded.position > position",
-                    (event.conversation_id, event.payload.position, event.subject, event.payload.text),
-                )
+                self._asked(connection, event, event.payload)
             elif event.payload.speaker == "agent":
-                self._answered(connection, record, event.payload)
-        connection.execute(
-            "DELETE FROM unanswered WHERE rowid <= (SELECT max(rowid) FROM unanswered) - ?", (_OPEN_LIMIT,)
-        )
+                self._answered(connection, event, event.payload)
         connection.execute(
             "DELETE FROM replies WHERE digest IN"
-            " (SELECT digest FROM replies ORDER BY event_time DESC LIMIT -1 OFFSET ?)",
+            " (SELECT digest FROM replies ORDER BY event_time DESC, reply_id DESC LIMIT -1 OFFSET ?)",
             (REPLY_LIMIT,),
         )
 
-    def _answered(self, connection: sqlite3.Connection, record: Record, reply: TurnReceived) -> None:
-        event = record.event
+    def _asked(self, connection: sqlite3.Connection, event: Event, turn: TurnReceived) -> None:
+        connection.execute(
+            "INSERT INTO unanswered (conversation_id, position, subject, turn) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (conversation_id) DO UPDATE SET"
+            " position = excluded.position, subject = excluded.subject, turn = excluded.turn"
+            " WHERE excluded.position > position",
+            (event.conversation_id, turn.position, event.subject, turn.text),
+        )
+        # After each event, not each batch: what is paired must not depend on the batches.
+        connection.execute(
+            "DELETE FROM unanswered WHERE number <= (SELECT max(number) FROM unanswered) - ?", (_OPEN_LIMIT,)
+        )
+
+    def _answered(self, connection: sqlite3.Connection, event: Event, reply: TurnReceived) -> None:
         row = connection.execute(
             "SELECT subject, turn FROM unanswered WHERE conversation_id = ? AND position < ?",
             (event.conversation_id, reply.position),
@@ -94,19 +110,28 @@ class ReplyHistory:
             return
         try:
             text = self._vault.open(event.subject, reply.text)
-        except TextErased:
+        except (TextErased, StorageFailed):
             return
         digest = hashlib.sha256(" ".join(text.lower().split()).encode()).digest()
         connection.execute(
-            "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET"
+            " event_time = excluded.event_time, reply_id = excluded.reply_id, subject = excluded.subject,"
+            " turn = excluded.turn, reply = excluded.reply"
+            " WHERE (excluded.event_time, excluded.reply_id) > (event_time, reply_id)",
             (digest, event.event_time, event.event_id.bytes, event.subject, row[1], reply.text),
         )
+
+
+class _Held(NamedTuple):
+    suggestion: Suggestion
+    vector: NDArray[np.float32]
+    intent: str
 
 
 class Replies:
     """The replies in memory, by the intent of the turn they answered, searched by cosine similarity.
 
-    Loading replaces them whole, so readers need no lock.
+    Loading replaces them whole, so readers need no lock; replies known already are not encoded again.
 
     Args:
         encoder: Gives the vectors that are compared, of length one.
@@ -114,50 +139,55 @@ class Replies:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._held: dict[str, tuple[NDArray[np.float32], list[Suggestion]]] = {}
+        self._known: dict[UUID, _Held] = {}
+        self._by_intent: dict[str, tuple[NDArray[np.float32], list[Suggestion]]] = {}
 
     def load(
         self,
         connection: sqlite3.Connection,
         vault: Vault,
         intents_of: Callable[[Sequence[str], NDArray[np.float32]], Sequence[str]],
-    ) -> int:
+    ) -> None:
         """Take over what the projection holds now.
 
         Args:
             connection: Of the projection, brought up to date.
-            vault: Opens the texts; erased ones are left out.
+            vault: Opens the texts; those that cannot be opened are left out.
             intents_of: The intents of texts, given with their vectors.
-
-        Returns:
-            How many replies are held.
         """
+        known: dict[UUID, _Held] = {}
         turns: list[str] = []
-        replies: list[Suggestion] = []
-        for reply_id, subject, turn, reply in connection.execute(
+        fresh: list[Suggestion] = []
+        for identifier, subject, turn, reply in connection.execute(
             "SELECT reply_id, subject, turn, reply FROM replies ORDER BY event_time DESC, digest"
         ):
-            try:
-                opened = vault.open(subject, Sealed(turn)), vault.open(subject, Sealed(reply))
-            except TextErased:
+            reply_id = UUID(bytes=identifier)
+            if reply_id in self._known:
+                known[reply_id] = self._known[reply_id]
                 continue
-            turns.append(opened[0])
-            replies.append(Suggestion(UUID(bytes=reply_id), opened[1]))
-        vectors = self._encoder.encode(turns)
-        groups: dict[str, list[int]] = {}
-        for index, intent in enumerate(intents_of(turns, vectors) if turns else ()):
-            groups.setdefault(intent, []).append(index)
-        self._held = {
-            intent: (vectors[members], [replies[member] for member in members]) for intent, members in groups.items()
+            with contextlib.suppress(TextErased, StorageFailed):
+                opened = vault.open(subject, Sealed(turn)), vault.open(subject, Sealed(reply))
+                turns.append(opened[0])
+                fresh.append(Suggestion(reply_id, opened[1]))
+        if fresh:
+            vectors = self._encoder.encode(turns)
+            for suggestion, vector, intent in zip(fresh, vectors, intents_of(turns, vectors), strict=True):
+                known[suggestion.reply_id] = _Held(suggestion, vector, intent)
+        groups: dict[str, list[_Held]] = {}
+        for held in known.values():
+            groups.setdefault(held.intent, []).append(held)
+        self._known = known
+        self._by_intent = {
+            intent: (np.array([held.vector for held in group]), [held.suggestion for held in group])
+            for intent, group in groups.items()
         }
-        return len(replies)
 
     def nearest(self, intent: str, embedding: NDArray[np.float32], count: int) -> list[Suggestion]:
         """Replies to turns of this ``intent``, those most similar to ``embedding`` (shape ``(dim,)``) first.
 
         At most ``count``; none when no agent has answered such a turn yet.
         """
-        vectors, replies = self._held.get(intent, (None, []))
+        vectors, replies = self._by_intent.get(intent, (None, []))
         if vectors is None or count == 0:
             return []
         best = np.argsort(-(vectors @ embedding), kind="stable")[:count]

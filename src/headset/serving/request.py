@@ -8,8 +8,12 @@ from msgspec import Meta, Struct
 
 from headset.events.schema import Alternative, Arm, FeedbackAction, Resolution, Route, RouteReason, Speaker
 
-Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="Opaque: no names, no numbers")]
-Word = Annotated[str, Meta(min_length=1, max_length=128)]
+Identifier = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$(?!\n)", description="Opaque: no names, addresses or card numbers")
+]
+Label = Annotated[
+    str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,128}$(?!\n)", description="A name from your own list, kept as it is")
+]
 Moment = Annotated[str, Meta(max_length=64, description="ISO 8601 with a zone; the server's clock when left out")]
 
 
@@ -26,11 +30,11 @@ class TurnRequest(Request):
     speaker: Speaker = "customer"
     speaker_id: Identifier | None = None
     event_time: Moment | None = None
-    channel: Word = "chat"
-    queue: Word = "default"
-    language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    channel: Label = "chat"
+    queue: Label = "default"
+    language: Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)")] = "en"
     customer_id: Identifier | None = None
-    attributes: Annotated[dict[Word, Word], Meta(max_length=32)] = {}
+    attributes: Annotated[dict[Identifier, Label], Meta(max_length=32)] = {}
 
 
 class ShownRequest(Request):
@@ -45,7 +49,7 @@ class FeedbackRequest(Request):
 
     action: FeedbackAction
     agent_id: Identifier
-    intent: Word | None = None
+    intent: Label | None = None
     reply: str | None = None
     conversation_id: Identifier | None = None
     event_time: Moment | None = None

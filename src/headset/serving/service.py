@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headset.core.errors import AccessDenied, HeadsetError, ModelFailed
-from headset.serving.batcher import Batcher
+from headset.serving.batcher import Batcher, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from headset.serving.metrics import Metrics
     from headset.serving.prediction import Prediction, Predictor
 
-_BEARER = "Bearer "
+_BEARER = "bearer "
+_CHARACTERS_AT_ONCE = 16_000
 _logger = logging.getLogger("headset.serving")
 
 
@@ -44,12 +45,13 @@ class Model:
         self.name = name
         self._load = load
         self._predictor: Predictor | None = None
-        self._batcher: Batcher[str, Prediction] = Batcher(
-            self._answer,
-            loop,
+        limits = Limits(
             stall_s=config.decision.stall_ms / 1000,
-            batch_limit=config.decision.batch_limit,
+            batch=config.decision.batch_limit,
+            batch_size=_CHARACTERS_AT_ONCE,
+            waiting=config.server.waiting_limit,
         )
+        self._batcher: Batcher[str, Prediction] = Batcher(self._answer, loop, limits, size=len)
 
     @property
     def version(self) -> str:
@@ -100,7 +102,6 @@ class Service:
     """
 
     clock: Clock
-    config: Config
     log: Log
     vault: Vault
     keys: ApiKeys
@@ -114,22 +115,7 @@ class Service:
     on_close: Callable[[], None]
 
     def __post_init__(self) -> None:
-        self._draining = False
         self._tasks = [asyncio.create_task(_repeat(*each)) for each in self.upkeep]
-
-    @property
-    def model_name(self) -> str:
-        """Name of the model that decides."""
-        return self.model.name
-
-    @property
-    def model_version(self) -> str:
-        """Version that decides; empty while there is none."""
-        return self.model.version
-
-    async def predict(self, text: str) -> Prediction:
-        """See :meth:`Model.predict`."""
-        return await self.model.predict(text)
 
     def authorise(self, header: str | None, scope: Scope) -> ApiKey:
         """The key in an ``Authorization`` header, if it may do ``scope``.
@@ -137,20 +123,12 @@ class Service:
         Raises:
             AccessDenied: the header is missing or malformed, or the key may not.
         """
-        if header is not None and not header.startswith(_BEARER):
+        if header is not None and header[: len(_BEARER)].lower() != _BEARER:
             raise AccessDenied("the Authorization header has no bearer key; send 'Authorization: Bearer KEY'")
         return self.keys.check(header and header[len(_BEARER) :].strip(), scope)
 
-    def obstacle(self) -> str | None:
-        """Why the service is not ready, if so."""
-        return "the server is shutting down" if self._draining else self.model.obstacle
-
     async def close(self) -> None:
-        """Let turns in progress finish, then release everything; what was acknowledged is already durable."""
-        self._draining = True
-        deadline = self.clock.monotonic() + self.config.server.drain_s
-        while self.decisions.waiting and self.clock.monotonic() < deadline:  # noqa: ASYNC110 - no turn knows it is the last
-            await asyncio.sleep(0.02)
+        """Release everything. The HTTP server has finished the requests in progress before it calls this."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -160,9 +138,12 @@ class Service:
 
 
 async def _repeat(seconds: float, work: Callable[[], object]) -> None:
+    """Upkeep goes on whatever happens in one round."""
     while True:
         await asyncio.sleep(seconds)
         try:
             await asyncio.to_thread(work)
         except HeadsetError as error:
             _logger.warning("upkeep failed, it is tried again in %g s: %s", seconds, error)
+        except Exception:
+            _logger.exception("upkeep failed, it is tried again in %g s", seconds)
