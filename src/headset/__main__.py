@@ -1,5 +1,10 @@
 """``python -m headset`` is the command line."""
 
-from headset.cli import main
+import sys
 
-main()
+try:
+    from headset.cli import main
+
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)

@@ -63,6 +63,7 @@ class Installation:
         self.ids = Ids(self.clock, random.SystemRandom())
         home = config.home
         try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
             for folder in ("log", "keys", "projections", "models"):
                 (home / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -125,6 +126,10 @@ class Installation:
         self, dataset: str, *, test: str | None, seed: int, precision: float, progress: Callable[[str, float], None]
     ) -> TrainingReport:
         """Train, track and register an intent model from a dataset in the log."""
+        from headset.data.dataset import check_dataset
+
+        for name in (dataset, *([test] if test is not None else [])):
+            check_dataset(self.log, name)  # before the training libraries are loaded, which takes seconds
         from headset.training.job import train_intent
 
         return train_intent(

@@ -7,12 +7,13 @@ to standard error.
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -347,11 +348,14 @@ def main() -> NoReturn:
     end_with_starter()
     wants_json = "--json" in sys.argv
     try:
+        _check_arguments(sys.argv)
         code = app(standalone_mode=False) or 0
     except HeadsetError as error:
         code = _fail(error, 2 if isinstance(error, InvalidInput | AccessDenied) else 1, wants_json=wants_json)
     except OSError as error:
-        code = _fail(StorageFailed(f"a file or folder cannot be used ({error}); see --home"), 1, wants_json=wants_json)
+        with suppress(OSError):  # it may be standard output itself that failed
+            _fail(StorageFailed(f"a file cannot be used ({error}); see --home"), 1, wants_json=wants_json)
+        code = 1
     except typer.Abort:
         code = 130
     except typer.Exit as leaving:
@@ -365,6 +369,16 @@ def main() -> NoReturn:
         if message:  # without one, the help was shown
             _fail(HeadsetError(f"{message}; see --help"), code, wants_json=wants_json)
     sys.exit(code)
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(
+                "argument", f"{argument[:40]!r} is not valid UTF-8; check the terminal's locale"
+            ) from None
 
 
 def _fail(error: HeadsetError, code: int, *, wants_json: bool) -> int:
@@ -394,6 +408,8 @@ def _url(config: Config) -> str:
 
 
 def _print_json(value: object) -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
     sys.stdout.flush()
 

@@ -293,9 +293,9 @@ class LogContract:
         cancelled = [future.cancel() for future in futures[::2]]
         for event, future, gone in zip(events[::2], futures[::2], cancelled, strict=True):
             assert future.cancelled() == gone
-            assert gone or log.get(event.event_id).offset == future.result()[0]
+            assert gone or future.result() == [log.get(event.event_id).offset]
         for event, future in zip(events[1::2], futures[1::2], strict=True):
-            assert log.get(event.event_id).offset == future.result()[0]
+            assert future.result() == [log.get(event.event_id).offset]
         (last,) = log.append(scribe.turns(1))
         assert last == log.head() == 101 - sum(cancelled)
         assert all(log.get(event.event_id) is None for event, gone in zip(events[::2], cancelled, strict=True) if gone)

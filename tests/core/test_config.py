@@ -85,3 +85,13 @@ def test_every_setting_is_documented_with_its_default(root):
 
 def _toml(value):
     return {str: f'"{value}"', tuple: "[]"}.get(type(value), str(value))
+
+
+@pytest.mark.parametrize("content", ["a = " + "[" * 50_000, "a = ", "\x00", None])
+def test_a_settings_file_that_cannot_be_read_is_named(tmp_path, content):
+    if content is None:
+        (tmp_path / "headset.toml").mkdir()
+    else:
+        (tmp_path / "headset.toml").write_text(content)
+    with pytest.raises(InvalidInput, match=r"headset\.toml"):
+        load_config(tmp_path, {})

@@ -49,6 +49,7 @@ def main(home, monkeypatch, capsys):
         (("keys", "create", "x", "--scope", "read", "--days", "3000000"), "3650"),
         (("keys", "create", "x", "--scope", "read", "--days", "0"), "days"),
         (("nonsense",), "nonsense"),
+        (("models", "show", "--model", "\udcff"), "argument"),
         (("monitor", "--nonsense"), "--nonsense"),
         (("serve", "--port", "99999"), "port"),
         (("serve", "--host", "nowhere.invalid"), "nowhere.invalid"),

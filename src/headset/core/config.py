@@ -136,12 +136,16 @@ def _path(kind: type, value: object) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    if not path.is_file():
+        raise InvalidInput(str(path), "is no file; write the settings into a file of this name, or remove it")
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InvalidInput(str(path), f"cannot be read as TOML ({error})") from None
+    except RecursionError:
+        raise InvalidInput(str(path), "is nested too deeply to be a settings file") from None
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str]]:

@@ -52,8 +52,7 @@ def read_dataset(log: Log, vault: Vault, name: str) -> Dataset:
     source = _PREFIX + name
     labels = _latest_labels(_read(log, "LabelRecorded", source))
     if not labels:
-        known = ", ".join(list_datasets(log)) or "none"
-        raise NotFound("data", f"{name[:40]!r} holds no labelled text; import it first; there are: {known}")
+        raise _unknown(log, name)
     rows: list[tuple[str, str, str]] = []
     erased = 0
     for event in _read(log, "TurnReceived", source):
@@ -70,6 +69,16 @@ def read_dataset(log: Log, vault: Vault, name: str) -> Dataset:
     rows.sort()
     texts, kinds, ids = (tuple(column) for column in zip(*rows, strict=True)) if rows else ((), (), ())
     return Dataset(name, texts, kinds, ids, fingerprint(texts, kinds), erased)
+
+
+def check_dataset(log: Log, name: str) -> None:
+    """Make sure that a data set of this name was imported, without reading it.
+
+    Raises:
+        NotFound: it was not; the message lists the names that exist.
+    """
+    if not log.read(limit=1, types=("LabelRecorded",), source=_PREFIX + name):
+        raise _unknown(log, name)
 
 
 def list_datasets(log: Log) -> dict[str, int]:
@@ -96,6 +105,11 @@ def fingerprint(texts: Iterable[str], labels: Iterable[str]) -> str:
             encoded = part.encode()
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
     return digest.hexdigest()
+
+
+def _unknown(log: Log, name: str) -> NotFound:
+    known = ", ".join(list_datasets(log)) or "none"
+    return NotFound("data", f"{name[:40]!r} holds no labelled text; import it first; there are: {known}")
 
 
 def _latest_labels(events: Iterable[Event]) -> dict[tuple[str | None, str], str]:

@@ -1,0 +1,179 @@
+"""Versions are numbered once, whoever registers at the same time, and their files are those that were registered."""
+
+from __future__ import annotations
+
+import sqlite3
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from headset.core.clock import ManualClock
+from headset.core.errors import NotFound, StorageFailed
+from headset.core.ids import Ids
+from headset.events.memory import MemoryLog
+from headset.events.schema import AnyPayload, ModelRegistered
+from headset.events.sqlite import SqliteLog
+from headset.registry.store import CHAMPION, Registry, RegistryProjection
+
+MADE = ModelRegistered(
+    model="intent",
+    version="",
+    artifact_sha256="",
+    run_id="",
+    dataset="bank",
+    data_fingerprint="f",
+    commit="c0ffee",
+    seed=7,
+    metrics={"accuracy": 0.9},
+    encoder_version="hash-1",
+)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(1_700_000_000_000_000)
+
+
+@pytest.fixture
+def log(clock):
+    return MemoryLog(clock)
+
+
+@pytest.fixture
+def open_registry(log, clock, tmp_path):
+    """``open_registry(seed)`` opens the same registry once more."""
+    opened = []
+
+    def registry(seed=7, *, log=log, models="models"):
+        made = Registry(log, tmp_path / "projections", tmp_path / models, clock, Ids(clock, Random(seed)))
+        opened.append(made)
+        return made
+
+    yield registry
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    """``artifact(mark)`` is a folder whose files say so."""
+
+    def write(mark):
+        folder = tmp_path / f"made-{mark}"
+        folder.mkdir()
+        for number in range(20):
+            (folder / f"{number}.npy").write_text(str(mark))
+        return folder
+
+    return write
+
+
+def marks(folder):
+    """What the files of a registered version say, each thing once."""
+    return {file.read_text() for file in folder.iterdir()}
+
+
+def test_versions_count_from_one_and_keep_their_files(open_registry, artifact):
+    registry = open_registry()
+    for number in ("1", "2"):
+        made = registry.register(replace(MADE, artifact_sha256=number), artifact(number))
+        assert (made.version, made.made.artifact_sha256) == (number, number)
+        assert marks(registry.artifact("intent", number)) == {number}
+    assert [known.version for known in registry.versions()] == ["2", "1"]
+    assert sorted(path.name for path in registry.artifact("intent", "1").parent.iterdir()) == ["1", "2"]
+
+
+def test_an_alias_points_at_what_was_promoted_last(open_registry, artifact):
+    registry = open_registry()
+    for number in ("1", "2"):
+        registry.register(MADE, artifact(number))
+    assert registry.champion("intent") is None
+    for number in ("1", "2", "1"):
+        registry.promote("intent", number, CHAMPION, evidence="better")
+        assert registry.champion("intent").version == registry.get("intent", CHAMPION).version == number
+    with pytest.raises(NotFound, match="no version '3'; versions: 2, 1"):
+        registry.promote("intent", "3", CHAMPION, evidence="none")
+
+
+def test_trainings_that_register_at_once_get_versions_of_their_own(open_registry, artifact, clock, tmp_path, together):
+    log = SqliteLog(tmp_path / "events.db", clock)
+    registries = [open_registry(seed, log=log) for seed in range(4)]
+    folders = {(who, turn): artifact(f"{who}-{turn}") for who in range(4) for turn in range(5)}
+
+    def train(who):
+        return [
+            (
+                f"{who}-{turn}",
+                registries[who].register(replace(MADE, artifact_sha256=f"{who}-{turn}"), folders[who, turn]),
+            )
+            for turn in range(5)
+        ]
+
+    registered = [pair for share in together(4, train) for pair in share]
+    assert sorted(int(made.version) for _, made in registered) == list(range(1, 21))
+    for mark, made in registered:
+        assert made.made.artifact_sha256 == mark
+        assert marks(registries[0].artifact("intent", made.version)) == {mark}
+    assert len(registries[0].versions("intent")) == 20
+    assert not list((tmp_path / "models").rglob("*.partial"))
+    log.close()
+
+
+def test_the_number_of_a_folder_that_a_crash_left_is_skipped(open_registry, artifact, tmp_path):
+    registry = open_registry()
+    left = registry.artifact("intent", "1")
+    left.mkdir()
+    (left / "half").write_text("of another")
+    (tmp_path / "models" / "intent" / "2").mkdir()
+    assert registry.register(MADE, artifact("a")).version == "3"
+    assert marks(left) == {"of another"}
+
+
+def test_a_number_that_the_log_gave_to_another_is_not_taken(open_registry, artifact, monkeypatch):
+    """Two folders of artifacts with one log: the event decides, not the folder."""
+    here, there = open_registry(), open_registry(8, models="elsewhere")
+    stale = there.versions()
+    here.register(replace(MADE, artifact_sha256="here"), artifact("here"))
+    with monkeypatch.context() as patch:
+        patch.setattr(there, "versions", lambda model: stale)
+        patch.setattr(there, "get", lambda model, version: version)
+        assert there.register(replace(MADE, artifact_sha256="there"), artifact("there")) == "2"
+    assert [known.made.artifact_sha256 for known in there.versions()] == ["there", "here"]
+    assert marks(there.artifact("intent", "2")) == {"there"}
+    assert not there.artifact("intent", "1").exists()
+
+
+def test_an_artifact_that_cannot_be_copied_registers_nothing(open_registry, log, tmp_path):
+    registry = open_registry()
+    with pytest.raises(StorageFailed, match="nothing was registered"):
+        registry.register(MADE, tmp_path / "absent")
+    assert (registry.versions(), log.head()) == ([], 0)
+    assert not list((tmp_path / "models").rglob("*.partial"))
+
+
+def test_a_projection_that_cannot_be_read_is_named(open_registry, artifact):
+    registry = open_registry()
+    registry.register(MADE, artifact("a"))
+    writer = registry._projector._writer
+    writer.execute("UPDATE versions SET payload = '{'")
+    with pytest.raises(StorageFailed, match="delete it"):
+        registry.versions()
+    writer.execute("DROP TABLE aliases")
+    with pytest.raises(StorageFailed, match="no such table"):
+        registry.versions()
+    with pytest.raises(sqlite3.OperationalError):
+        writer.execute("SELECT * FROM aliases")
+
+
+def test_a_registry_whose_projection_was_deleted_goes_on(open_registry, artifact, tmp_path):
+    registry = open_registry()
+    registry.register(MADE, artifact("a"))
+    for file in (tmp_path / "projections").iterdir():
+        file.unlink()
+    assert registry.register(MADE, artifact("b")).version == "2"
+    assert len(registry.versions()) == 2
+
+
+def test_the_types_are_those_of_the_vocabulary():
+    assert set(RegistryProjection.types) < {kind.__name__ for kind in AnyPayload.__args__}
