@@ -152,8 +152,8 @@ def test_a_future_settled_by_its_owner_harms_no_other(tmp_path, scribe, entry):
     futures += [log.append_soon(scribe.turns(1)), log.append_soon(scribe.turns(1))]
     futures[entry].set_result([])
     gate.set()
-    assert futures[2].result() == [log.head()]
-    assert log.append(scribe.turns(1)) == [log.head()]
+    assert futures[2].result(timeout=20) == [log.head()]
+    assert log.append_soon(scribe.turns(1)).result(timeout=20) == [log.head()]
     log.close()
 
 
