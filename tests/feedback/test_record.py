@@ -15,6 +15,7 @@ from headset.events.memory import MemoryLog
 from headset.events.projection import Projector
 from headset.events.schema import (
     Alternative,
+    AnyPayload,
     ConversationEnded,
     ConversationStarted,
     FeedbackRecorded,
@@ -212,3 +213,23 @@ def test_a_rebuilt_table_equals_the_one_kept_up_to_date(tmp_path_factory, news, 
         kept = rows(projector.connection)
         projector.rebuild()
         assert rows(projector.connection) == kept
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_the_types_left_out_change_nothing(tmp_path_factory, news, data):
+    log = MemoryLog(ManualClock())
+    log.append(data.draw(news.filter(bool)))
+    path = tmp_path_factory.mktemp("record") / "decisions.db"
+    with (
+        closing(Projector(log, DecisionRecord(), path)) as projector,
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
+    ):
+        projector.catch_up()
+        DecisionRecord().create(connection)
+        DecisionRecord().apply(connection, log.read())
+        assert rows(projector.connection) == rows(connection)
+
+
+def test_the_types_folded_are_in_the_vocabulary():
+    assert set(DecisionRecord.types) < {kind.__name__ for kind in AnyPayload.__args__}

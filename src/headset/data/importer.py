@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from headset.core.errors import InvalidInput, StorageFailed
 from headset.core.ids import stable_id
+from headset.data.draft import Draft
 from headset.data.formats import banking77, clinc150, jsonl, labelled_csv, uss
 from headset.data.occurrence import Occurrences
 from headset.data.row import BadRow, Dialogue, Row
 from headset.data.rule import check_name, check_row
-from headset.data.transcript import Transcript
 from headset.events.subject import subject_of
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class _Importing:
         self._now = self._next_time = clock.now()
         self._seen = seen
 
-    def tell(self, item: Item) -> Transcript | BadRow:
+    def tell(self, item: Item) -> Draft | BadRow:
         """The events of ``item`` that the log does not hold yet, or why it is kept out."""
         if isinstance(item, BadRow):
             return item
@@ -165,14 +165,14 @@ class _Importing:
         except InvalidInput as error:
             return BadRow(item.number, str(error))
 
-    def _tell_row(self, row: Row) -> Transcript:
+    def _tell_row(self, row: Row) -> Draft:
         dataset = self._name + row.part
-        transcript = self._begin(dataset, self._count(dataset, row.text, row.label))
-        transcript.tell_row(row, self._next_time)
+        draft = self._begin(dataset, self._count(dataset, row.text, row.label))
+        draft.tell_row(row, self._next_time)
         self._next_time += 1
-        return transcript
+        return draft
 
-    def _tell_dialogue(self, dialogue: Dialogue) -> Transcript:
+    def _tell_dialogue(self, dialogue: Dialogue) -> Draft:
         if dialogue.conversation_id is None:
             said = [part for turn in dialogue.turns for part in (turn.speaker, turn.text)]
             key = self._count(self._name, str(dialogue.started), dialogue.customer_id or "", *said)
@@ -182,10 +182,10 @@ class _Importing:
                 raise InvalidInput(
                     "conversation_id", f"{key!r} stands in this file twice; put all its turns in one line"
                 )
-        transcript = self._begin(self._name, key, dialogue.customer_id)
-        transcript.tell_dialogue(dialogue, self._next_time)
+        draft = self._begin(self._name, key, dialogue.customer_id)
+        draft.tell_dialogue(dialogue, self._next_time)
         self._next_time += len(dialogue.turns) + 2
-        return transcript
+        return draft
 
     def _count(self, *content: str) -> str:
         """A key for ``content``; equal content gets another one each time. Without the master key it tells nothing."""
@@ -193,11 +193,11 @@ class _Importing:
         occurrence = self._seen.add(bytes.fromhex(digest)[:16])
         return stable_id(digest, str(occurrence)).hex
 
-    def _begin(self, dataset: str, key: str, customer_id: str | None = None) -> Transcript:
+    def _begin(self, dataset: str, key: str, customer_id: str | None = None) -> Draft:
         conversation_id = f"{dataset}:{key}"
         known = {record.event.event_id for record in self._log.conversation(conversation_id)}
         subject = subject_of(conversation_id, customer_id)
-        return Transcript(conversation_id, subject, f"import:{dataset}", self._door, known)
+        return Draft(conversation_id, subject, f"import:{dataset}", self._door, known)
 
 
 @contextmanager

@@ -387,7 +387,7 @@ def _begin(future: Future[list[int]]) -> bool:
     """From here on it cannot be cancelled; False when it was, or when its owner has settled it."""
     try:
         return future.set_running_or_notify_cancel()
-    except (InvalidStateError, RuntimeError):  # Python 3.11 raises the latter
+    except RuntimeError:
         return False
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     LabelKind = Literal["intent", "satisfaction"]
 
 
-class Transcript:
+class Draft:
     """Collects those events of a conversation that the log does not hold yet.
 
     Event ids come from the conversation's id and the event's place in it, so what is known is neither

@@ -1,1 +1,0 @@
-"""Third-party engines, one file each."""
