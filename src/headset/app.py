@@ -297,8 +297,9 @@ class _Upkeep:
         return fresh
 
     def refresh_replies(self) -> None:
-        """Take in what agents answered since the last time."""
-        if self._parts.replies.catch_up() and self._predictor is not None:
+        """Take in what agents answered since the last time, and drop what was erased."""
+        self._parts.replies.catch_up()
+        if self._predictor is not None:
             self._predictor.refresh_replies(self._parts.replies.connection, self._parts.vault)
 
 

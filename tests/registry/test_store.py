@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from headset.core.clock import ManualClock
-from headset.core.errors import NotFound, StorageFailed
+from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.core.ids import Ids
 from headset.events.memory import MemoryLog
 from headset.events.schema import AnyPayload, ModelRegistered
@@ -177,3 +177,11 @@ def test_a_registry_whose_projection_was_deleted_goes_on(open_registry, artifact
 
 def test_the_types_are_those_of_the_vocabulary():
     assert set(RegistryProjection.types) < {kind.__name__ for kind in AnyPayload.__args__}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_metric_that_is_no_number_is_refused(open_registry, artifact, value):
+    registry = open_registry(1)
+    with pytest.raises(InvalidInput, match=r"metrics\.accuracy"):
+        registry.register(replace(MADE, metrics={"accuracy": value}), artifact("1"))
+    assert registry.versions() == []

@@ -6,6 +6,7 @@ and an alias moves only by a ``Promoted`` event that names its evidence.
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 from itertools import count
@@ -15,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from headset.core.clock import iso
-from headset.core.errors import NotFound, StorageFailed
+from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.core.ids import stable_id
 from headset.events.projection import Projector
 from headset.events.schema import Event, ModelRegistered, Promoted
@@ -103,8 +104,12 @@ class Registry:
         there is never given again, also when a crash kept it from being registered.
 
         Raises:
+            InvalidInput: a metric is not a finite number.
             StorageFailed: the files or the event could not be kept; nothing was registered.
         """
+        for name, value in made.metrics.items():
+            if not math.isfinite(value):
+                raise InvalidInput(f"metrics.{name}", f"is {value}; leave out what could not be measured")
         taken = [int(known.version) for known in self.versions(made.model)]
         folder = self._models / made.model
         partial = folder / f".{self._ids.new()}.partial"

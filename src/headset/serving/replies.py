@@ -162,13 +162,13 @@ class Replies:
             "SELECT reply_id, subject, turn, reply FROM replies ORDER BY event_time DESC, digest"
         ):
             reply_id = UUID(bytes=identifier)
-            if reply_id in self._known:
-                known[reply_id] = self._known[reply_id]
-                continue
             with contextlib.suppress(TextErased, StorageFailed):
-                opened = vault.open(subject, Sealed(turn)), vault.open(subject, Sealed(reply))
-                turns.append(opened[0])
-                fresh.append(Suggestion(reply_id, opened[1]))
+                suggestion = Suggestion(reply_id, vault.open(subject, Sealed(reply)))
+                if reply_id in self._known:
+                    known[reply_id] = self._known[reply_id]
+                else:
+                    turns.append(vault.open(subject, Sealed(turn)))
+                    fresh.append(suggestion)
         if fresh:
             vectors = self._encoder.encode(turns)
             for suggestion, vector, intent in zip(fresh, vectors, intents_of(turns, vectors), strict=True):
