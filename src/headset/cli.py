@@ -219,6 +219,8 @@ def show_model(
         _print_json(known)
         return
     table = Table(show_header=False, title=f"{known.model} version {known.version}")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in (msgspec.to_builtins(known.made) | {"aliases": ", ".join(known.aliases)}).items():
         if name not in {"type", "model", "version", "metrics", "signature"}:
             table.add_row(name, str(value))
