@@ -81,7 +81,7 @@ def test_a_stuck_call_is_abandoned_and_the_next_question_is_answered():
         return list(batch)
 
     async def main():
-        asked = batcher(answer, stall_s=0.05)
+        asked = batcher(answer, stall_s=0.3)
         outcomes = await asyncio.gather(asked.submit(0), return_exceptions=True)
         outcomes.append(await asked.submit(1))
         release.set()
@@ -113,16 +113,16 @@ def test_a_long_queue_does_not_condemn_a_healthy_call():
     """Questions may grow too old waiting; the calls that answer the others in time are no stuck ones."""
 
     def answer(batch):
-        time.sleep(0.01)
+        time.sleep(0.02)
         return list(batch)
 
     async def main():
-        asked = batcher(answer, stall_s=0.1, batch=4)
+        asked = batcher(answer, stall_s=0.5, batch=4)
         outcomes = await asyncio.gather(*(asked.submit(number) for number in range(200)), return_exceptions=True)
         return outcomes, await asked.submit(7), asked.stuck, asked._generation
 
     outcomes, after, stuck, abandoned = asyncio.run(main())
-    assert sum(isinstance(outcome, ModelFailed) for outcome in outcomes) > 100
+    assert sum(isinstance(outcome, ModelFailed) for outcome in outcomes) > 20
     assert (after, stuck, abandoned) == (7, False, 0)
 
 
@@ -135,11 +135,11 @@ def test_a_stuck_call_is_abandoned_even_if_its_caller_went_away():
         return list(batch)
 
     async def main():
-        asked = batcher(answer, stall_s=0.05)
+        asked = batcher(answer, stall_s=0.3)
         gone = asyncio.ensure_future(asked.submit(0))
         await asyncio.sleep(0.01)
         gone.cancel()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         answered = await asked.submit(1)
         release.set()
         return answered
