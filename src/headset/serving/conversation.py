@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from headset.core.errors import TextErased
+from headset.core.errors import InvalidInput, TextErased
 from headset.events.schema import (
     ConversationEnded,
     ConversationStarted,
@@ -118,7 +118,8 @@ class Conversations:
     async def alone(self, conversation_id: str) -> AsyncIterator[Conversation | None]:
         """Work on a conversation with nobody else; gives its state, or None if nobody has said anything in it.
 
-        If the block fails the state is dropped, and the next look reads what is durable.
+        If the block fails otherwise than by ``InvalidInput``, the state is dropped, and the next look reads what is
+        durable.
         """
         lock, users = self._locks.get(conversation_id) or (asyncio.Lock(), 0)
         self._locks[conversation_id] = lock, users + 1
@@ -126,6 +127,8 @@ class Conversations:
             async with lock:
                 try:
                     yield self._get(conversation_id)
+                except InvalidInput:  # refused before anything was kept
+                    raise
                 except BaseException:
                     self._held.pop(conversation_id, None)
                     raise
