@@ -17,7 +17,7 @@ import msgspec
 
 from headset.core.clock import MICROSECONDS, SystemClock
 from headset.core.config import Config, load_config
-from headset.core.errors import HeadsetError, StorageFailed
+from headset.core.errors import ArtifactError, HeadsetError, StorageFailed
 from headset.core.ids import Ids
 from headset.events.appender import AsyncAppender
 from headset.events.door import Door
@@ -158,7 +158,7 @@ class Installation:
         if champion is None or champion.version == serving:
             return None
         if champion.made.encoder_version != self.encoder.version:
-            raise StorageFailed(
+            raise ArtifactError(
                 f"model {champion.model} version {champion.version} needs the encoder {champion.made.encoder_version},"
                 f" this installation has {self.encoder.version}; train again"
             )
@@ -290,8 +290,7 @@ class _Upkeep:
             return None
         self._predictor = fresh
         try:
-            self._parts.replies.catch_up()
-            fresh.refresh_replies(self._parts.replies.connection, self._parts.vault)
+            self.refresh_replies()
         except HeadsetError as error:
             _logger.warning("nothing is suggested for now: %s", error)
         return fresh

@@ -8,11 +8,11 @@ from headset.core.errors import InvalidInput
 
 
 def test_the_environment_goes_over_the_file_and_arguments_over_both(tmp_path):
-    (tmp_path / "headset.toml").write_text('[server]\nport = 1001\nhost = "::1"\nwaiting_limit = 3\n')
+    (tmp_path / "headset.toml").write_text('[server]\nport = 1001\nhost = "::1"\nin_progress_limit = 3\n')
     config = load_config(
         tmp_path, {"HEADSET_SERVER_PORT": "1002", "HEADSET_SERVER_HOST": "127.0.0.2"}, {"server.port": 1003}
     )
-    assert config == Config(home=tmp_path, server=ServerConfig(host="127.0.0.2", port=1003, waiting_limit=3))
+    assert config == Config(home=tmp_path, server=ServerConfig(host="127.0.0.2", port=1003, in_progress_limit=3))
 
 
 @pytest.mark.parametrize(

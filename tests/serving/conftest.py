@@ -66,7 +66,9 @@ def predictor():
 @pytest.fixture
 def config(tmp_path):
     decision = DecisionConfig(stall_ms=600, turn_limit=50, human=("close_account",))
-    return Config(home=tmp_path / "home", decision=decision, server=ServerConfig(body_limit=100_000, waiting_limit=64))
+    return Config(
+        home=tmp_path / "home", decision=decision, server=ServerConfig(body_limit=100_000, in_progress_limit=64)
+    )
 
 
 @pytest.fixture

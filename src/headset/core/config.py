@@ -33,14 +33,14 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
         host: Address or name to bind; loopback unless told otherwise.
         port: TCP port.
         body_limit: Largest request body in bytes; a text of 16,000 characters fits in any script.
-        waiting_limit: Decisions that may be in progress; more are answered 503.
+        in_progress_limit: Decisions that may be in progress; more are answered 503.
         drain_s: Seconds that requests in progress get to finish at shutdown.
     """
 
     host: Annotated[str, Meta(min_length=1, max_length=253)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65_535)] = 8080
     body_limit: Annotated[int, Meta(ge=1, le=67_108_864)] = 262_144
-    waiting_limit: Annotated[int, Meta(ge=1, le=100_000)] = 512
+    in_progress_limit: Annotated[int, Meta(ge=1, le=100_000)] = 512
     drain_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
 
 

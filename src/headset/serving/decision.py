@@ -88,7 +88,7 @@ class DecisionService:
         self._predict = predict
         self._clock = clock
         self._config = config.decision
-        self._limit = config.server.waiting_limit
+        self._limit = config.server.in_progress_limit
         self.in_progress = 0
 
     async def decide(self, conversation_id: str, request: TurnRequest) -> Decision | TurnKept:

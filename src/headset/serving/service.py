@@ -49,7 +49,7 @@ class Model:
             stall_s=config.decision.stall_ms / 1000,
             batch=config.decision.batch_limit,
             batch_size=_CHARACTERS_AT_ONCE,
-            waiting=config.server.waiting_limit,
+            waiting=config.server.in_progress_limit,
         )
         self._batcher: Batcher[str, Prediction] = Batcher(self._answer, loop, limits, size=len)
 
