@@ -34,13 +34,16 @@ if TYPE_CHECKING:
 
     from litestar import Litestar
 
+    from headset.core.clock import Clock
     from headset.features.encoder import Encoder
     from headset.feedback.table import DecisionTable
     from headset.monitoring.report import ModelReport
+    from headset.registry.store import ModelVersion
     from headset.serving.metrics import Metrics
     from headset.serving.prediction import IntentPredictor
     from headset.serving.service import Service
     from headset.training.report import TrainingReport
+    from headset.twin.bot import BotVersion
 
 HOME_VARIABLE = "HEADSET_HOME"
 _logger = logging.getLogger("headset")
@@ -53,13 +56,20 @@ class Installation:
 
     Layout: ``log/events.db`` and ``log/segments/``, ``keys/``, ``projections/``, ``models/``, ``mlflow.db``.
 
+    Args:
+        config: Names the home folder.
+        clock: The machine's own, unless time is simulated.
+        entropy: Of the keys that texts are sealed under; anything but the default is for texts that are made up.
+
     Raises:
         StorageFailed: the folder cannot be used, or a file in it is damaged.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, *, clock: Clock | None = None, entropy: Callable[[int], bytes] = os.urandom
+    ) -> None:
         self.config = config
-        self.clock = SystemClock()
+        self.clock: Clock = clock or SystemClock()
         self.ids = Ids(self.clock, random.SystemRandom())
         home = config.home
         try:
@@ -70,7 +80,8 @@ class Installation:
             raise StorageFailed(
                 f"{home} cannot be used as the home folder ({error}); choose one with --home"
             ) from error
-        self.vault = Vault(home / "keys" / "subjects.db", load_master_key(home / "keys" / "master.key"))
+        master = load_master_key(home / "keys" / "master.key")
+        self.vault = Vault(home / "keys" / "subjects.db", master, entropy=entropy)
         self.door = Door(self.vault)
         self.log = SqliteLog(
             home / "log" / "events.db",
@@ -157,11 +168,7 @@ class Installation:
         champion = self.registry.champion(self.config.decision.model)
         if champion is None or champion.version == serving:
             return None
-        if champion.made.encoder_version != self.encoder.version:
-            raise ArtifactError(
-                f"model {champion.model} version {champion.version} needs the encoder {champion.made.encoder_version},"
-                f" this installation has {self.encoder.version}; train again"
-            )
+        self._check_encoder(champion)
         return IntentPredictor(
             Scorer.load(self.registry.artifact(champion.model, champion.version)),
             self.encoder,
@@ -169,6 +176,28 @@ class Installation:
             model_version=champion.version,
             suggestions=self.config.decision.suggestions,
         )
+
+    def _check_encoder(self, known: ModelVersion) -> None:
+        if known.made.encoder_version != self.encoder.version:
+            raise ArtifactError(
+                f"model {known.model} version {known.version} needs the encoder {known.made.encoder_version},"
+                f" this installation has {self.encoder.version}; train again"
+            )
+
+    def twin_version(self, version: str) -> BotVersion:
+        """A registered version, by number or alias, as the bot of a simulated centre.
+
+        Raises:
+            NotFound: there is none.
+            ArtifactError: its files do not fit, or are damaged.
+        """
+        from headset.registry.scorer import Scorer
+        from headset.twin.bot import BotVersion, Reader
+
+        known = self.registry.get(self.config.decision.model, version)
+        self._check_encoder(known)
+        scorer = Scorer.load(self.registry.artifact(known.model, known.version))
+        return BotVersion(known.version, Reader(scorer, self.encoder), scorer.threshold)
 
     def reports(self, hours: float | None) -> list[ModelReport]:
         """The KPI report by model version, over the last ``hours`` or all time, current to the last event."""
@@ -195,9 +224,11 @@ class Installation:
 
 
 @contextmanager
-def open_installation(config: Config) -> Iterator[Installation]:
-    """An installation, closed when the block ends."""
-    installation = Installation(config)
+def open_installation(
+    config: Config, *, clock: Clock | None = None, entropy: Callable[[int], bytes] = os.urandom
+) -> Iterator[Installation]:
+    """An installation, closed when the block ends; see :class:`Installation`."""
+    installation = Installation(config, clock=clock, entropy=entropy)
     try:
         yield installation
     finally:

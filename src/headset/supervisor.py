@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import io
 import logging
 import math
 import multiprocessing
@@ -21,11 +20,13 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from headset.app import HOME_VARIABLE, open_installation
+from headset.core.clock import MICROSECONDS
 from headset.core.errors import HeadsetError, InvalidInput, StorageFailed
 
 if TYPE_CHECKING:
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("headset.work")
 
-STARTER = "starter"
-_STARTER_EXAMPLES = 2_000
-_STARTER_CONVERSATIONS = 300
+TWIN_SCENARIO = "quiet_week"
+TWIN_SPEED = 60
+EXAMPLES = "starter"
+_EXAMPLES = 2_400
+_HISTORY_DAYS = 2
 _SEED = 7
 _RELEASE_S = 5
 _INSIST_S = 10.0
@@ -127,23 +130,48 @@ def check_port(config: Config) -> None:
 
 
 def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) -> None:
-    """Give an empty home folder the starter set, some history and a trained champion; later runs add nothing."""
-    from headset.data.formats import jsonl
+    """Give an empty home folder labelled texts, a trained champion and some history; later runs add nothing.
+
+    The history is of a centre without a bot: people answered everything, and what they answered is suggested now.
+    """
+    from headset.core.clock import ManualClock
     from headset.data.importer import import_items
     from headset.data.row import Row
-    from headset.twin.starter import starter_conversations, starter_examples
+    from headset.features.sentiment import Sentiment
+    from headset.twin.example import write_examples
+    from headset.twin.generate import generate
+    from headset.twin.recorded import SOURCE
+    from headset.twin.scenario import read_scenario
+    from headset.twin.world import make_world
 
-    progress("writing the starter set", 0.0)
-    examples = starter_examples(_STARTER_EXAMPLES, random.Random(_SEED))
-    rows = (Row(number, example.text, example.intent) for number, example in enumerate(examples, start=1))
-    import_items(rows, STARTER, log=parts.log, door=parts.door, clock=parts.clock)
-    progress("writing the starter set", 0.5)
-    conversations = starter_conversations(_STARTER_CONVERSATIONS, random.Random(_SEED), parts.clock.now())
-    lines = io.BytesIO(b"\n".join(map(msgspec.json.encode, conversations)))
-    import_items(jsonl.parse(lines), f"{STARTER}-history", log=parts.log, door=parts.door, clock=parts.clock)
-    progress("writing the starter set", 1.0)
+    scenario = read_scenario(TWIN_SCENARIO)
+    world = make_world(scenario, seed=_SEED)
+    progress("writing examples", 0.0)
+    examples = write_examples(world, _EXAMPLES, random.Random(_SEED))
+    rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
+    import_items(rows, EXAMPLES, log=parts.log, door=parts.door, clock=parts.clock)
+    progress("writing examples", 1.0)
+    if not parts.log.read(limit=1, types=("ConversationStarted",), source=SOURCE):
+        now = datetime.fromtimestamp(parts.clock.now() / MICROSECONDS, UTC).replace(tzinfo=None)
+        before = msgspec.structs.replace(
+            scenario,
+            name="history",
+            start=now - timedelta(days=_HISTORY_DAYS),
+            bot=msgspec.structs.replace(scenario.bot, arms=()),
+        )
+        generate(
+            make_world(before, seed=_SEED),
+            log=parts.log,
+            door=parts.door,
+            clock=ManualClock(),
+            score=Sentiment().score,
+            seed=_SEED,
+            days=_HISTORY_DAYS,
+            name="history",
+            progress=progress,
+        )
     if parts.registry.champion(parts.config.decision.model) is None:
-        parts.train(STARTER, test=None, seed=_SEED, precision=0.95, progress=progress)
+        parts.train(EXAMPLES, test=None, seed=_SEED, precision=0.95, progress=progress)
 
 
 class Processes:

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections import Counter
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ from headset.core.errors import ArtifactError, ModelFailed
 from headset.registry.ngram import character_ngrams, word_ngrams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -164,17 +165,20 @@ class Scorer:
             weights *= block.weight / math.sqrt(weights @ weights)
             margins += weights.astype(np.float32) @ self._arrays.coefficients[rows]
 
-    def save(self, directory: Path) -> str:
+    def save(self, directory: Path, beside: Mapping[str, bytes] = MappingProxyType({})) -> str:
         """Write the artifact into ``directory``, which is made when absent, and give the manifest's SHA-256 (hex).
 
-        Equal models give equal bytes.
+        Equal models give equal bytes. The files ``beside`` are kept with it, under the same seal; scoring needs none
+        of them (:func:`read_beside`).
         """
         directory.mkdir(parents=True, exist_ok=True)
         sha256 = {}
         for name in _ARRAYS:
             np.save(directory / f"{name}.npy", np.ascontiguousarray(getattr(self._arrays, name)), allow_pickle=False)
         (directory / _TERMS).write_bytes(msgspec.json.encode(self._terms))
-        for name in _files():
+        for name, content in beside.items():
+            (directory / name).write_bytes(content)
+        for name in [*_files(), *beside]:
             sha256[name] = hashlib.sha256((directory / name).read_bytes()).hexdigest()
         manifest = msgspec.json.format(
             msgspec.json.encode(_Manifest(FORMAT, self.labels, self.threshold, self.temperature, self._blocks, sha256))
@@ -200,6 +204,16 @@ class Scorer:
         return cls(manifest.labels, manifest.threshold, manifest.temperature, manifest.blocks, terms, arrays)
 
 
+def read_beside(directory: Path, name: str) -> bytes | None:
+    """A file kept beside an artifact; None when it was saved without.
+
+    Raises:
+        ArtifactError: the file is missing or was changed.
+    """
+    expected = _read_manifest(directory / _MANIFEST).sha256.get(name)
+    return None if expected is None else _verify(directory / name, expected)
+
+
 def _files() -> list[str]:
     return [*(f"{name}.npy" for name in _ARRAYS), _TERMS]
 
@@ -220,16 +234,18 @@ def _read_manifest(path: Path) -> _Manifest:
         raise ArtifactError(f"{path} is damaged ({error}); {_AGAIN}") from error
 
 
-def _verify(path: Path, expected: str) -> None:
+def _verify(path: Path, expected: str) -> bytes:
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read ({error}); {_AGAIN}") from error
+    found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise ArtifactError(
             f"{path} has SHA-256 {found[:12]}…, its manifest says {expected[:12] or 'nothing'}…;"
             f" it was changed after it was saved; {_AGAIN}"
         )
+    return content
 
 
 def _read_array(path: Path) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -24,10 +25,11 @@ import headset
 from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
+from headset.registry.confusion import CONFUSION
 from headset.registry.store import CHAMPION
 from headset.training.baseline import BASELINE, SIGNIFICANT, Comparison, compare, predict_baseline
 from headset.training.compiler import compile_scorer
-from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, pairs_table
+from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, observe, pairs_table
 from headset.training.intent import Metrics, fit_intent, measure
 from headset.training.pipeline import CHARACTERS, EMBEDDING_WEIGHT, PENALTY, WORDS
 from headset.training.report import TrainingReport
@@ -80,6 +82,7 @@ class _Measured(Struct, frozen=True):
 
     predicted: list[str]
     confused: list[ConfusedPair]
+    confusion: bytes  # as JSON
     metrics: Metrics
     comparison: Comparison
 
@@ -145,7 +148,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         made = ModelRegistered(
             model=MODEL,
             version="",
-            artifact_sha256=scorer.save(artifact),
+            artifact_sha256=scorer.save(artifact, {CONFUSION: measured.confusion}),
             run_id="",
             dataset=dataset,
             data_fingerprint=data.fingerprint,
@@ -261,8 +264,10 @@ def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> 
     comparison = compare(np.array(predicted) == truth, np.array(plain) == truth)
     place = {label: column for column, label in enumerate(labels)}
     metrics = measure(probabilities, np.array([place[label] for label in split.test_labels]), scorer.threshold)
+    confusion = observe(scorer.labels, split.test_labels, predicted, probabilities.max(axis=1), scorer.threshold)
     tell("measure", 1.0)
-    return _Measured(predicted, confused_pairs(split.test_labels, predicted), metrics, comparison)
+    pairs = confused_pairs(split.test_labels, predicted)
+    return _Measured(predicted, pairs, msgspec.json.encode(confusion), metrics, comparison)
 
 
 def _metrics(measured: _Measured, fitted: FittedIntent) -> dict[str, float]:
@@ -281,6 +286,7 @@ def _metrics(measured: _Measured, fitted: FittedIntent) -> dict[str, float]:
 def _write_report(split: Split, measured: _Measured, folder: Path) -> Path:
     folder.mkdir()
     (folder / "confusion.png").write_bytes(draw_confusion(split.test_labels, measured.predicted))
+    (folder / CONFUSION).write_bytes(measured.confusion)
     (folder / "confused_pairs.csv").write_text(pairs_table(measured.confused), "utf-8")
     return folder
 

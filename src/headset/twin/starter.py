@@ -1,31 +1,26 @@
 """The starter set: labelled customer texts and whole conversations of a small telecom.
 
-The words stand in ``starter.toml``; here they are put together. Neighbouring intents share background
-sentences and some vague questions, so that a model has to learn the difference, and a good one still errs
-now and then. Equal seeds give equal texts.
+The texts are those of the English phrasebook. Equal seeds give equal texts.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from headset.core.clock import MICROSECONDS, iso
 from headset.events.schema import Resolution, Speaker
-from headset.twin.grammar import expand, punctuate, type_casually
+from headset.twin.phrasebook import load_phrasebook
+from headset.twin.utterance import Channel, PhrasebookUtterances, PhraseKind
 
 if TYPE_CHECKING:
     from random import Random
 
 HISTORY_S = 14 * 86_400
 _AGENTS = 6
-_BACKGROUND_RATIO = 0.18
+_LANGUAGE = "en"
+_UTTERANCES = PhrasebookUtterances()
 
 
 class Example(Struct, frozen=True):
@@ -58,47 +53,11 @@ class StarterConversation(Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     conversation_id: str
     customer_id: str
-    channel: str
+    channel: Channel
     queue: str
     started: str
     turns: tuple[StarterTurn, ...]
     outcome: StarterOutcome
-
-
-class _Group(Struct, frozen=True):
-    background: list[str]
-
-
-class _Intent(Struct, frozen=True):
-    group: str
-    asks: list[str]
-    replies: list[str]
-    vague: str | None = None
-
-
-class _Phrases(Struct, frozen=True):
-    openings: list[str]
-    closings: list[str]
-    agreements: list[str]
-    questions: list[str]
-    confirmations: list[str]
-    complaints: list[str]
-    apologies: list[str]
-    transfers: list[str]
-
-
-class _Content(Struct, frozen=True):
-    slots: dict[str, list[str]]
-    groups: dict[str, _Group]
-    vague: dict[str, list[str]]
-    phrases: _Phrases
-    intents: dict[str, _Intent]
-
-
-@cache
-def _content() -> _Content:
-    text = resources.files("headset.twin").joinpath("starter.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), _Content)
 
 
 def starter_intents() -> tuple[str, ...]:
@@ -107,7 +66,7 @@ def starter_intents() -> tuple[str, ...]:
     >>> len(starter_intents())
     29
     """
-    return tuple(_content().intents)
+    return tuple(load_phrasebook(_LANGUAGE).intents)
 
 
 def starter_replies() -> dict[str, tuple[str, ...]]:
@@ -116,7 +75,7 @@ def starter_replies() -> dict[str, tuple[str, ...]]:
     >>> starter_replies()["thanks_goodbye"][0]
     "You're welcome. Have a good day!"
     """
-    return {name: tuple(intent.replies) for name, intent in _content().intents.items()}
+    return {name: intent.replies for name, intent in load_phrasebook(_LANGUAGE).intents.items()}
 
 
 def starter_examples(count: int, random: Random) -> list[Example]:
@@ -129,7 +88,7 @@ def starter_examples(count: int, random: Random) -> list[Example]:
     names = starter_intents()
     intents = [names[index % len(names)] for index in range(count)]
     random.shuffle(intents)
-    return [Example(_write_message(intent, random), intent) for intent in intents]
+    return [Example(_UTTERANCES.ask(intent, _LANGUAGE, "chat", random), intent) for intent in intents]
 
 
 def starter_conversations(count: int, random: Random, until: int) -> list[StarterConversation]:
@@ -147,54 +106,6 @@ def starter_conversations(count: int, random: Random, until: int) -> list[Starte
     ]
 
 
-def _write_message(name: str, random: Random, *, vague_ratio: float = 0.06) -> str:
-    """A message with this intent, from a single word to several sentences."""
-    content = _content()
-    intent = content.intents[name]
-    asks = intent.asks
-    if intent.vague is not None and random.random() < vague_ratio:
-        asks = content.vague[intent.vague]
-    sentences = [punctuate(expand(random.choice(asks), content.slots, random))]
-    if content.groups[intent.group].background:
-        sentences = _frame(_add_background(sentences, intent.group, random), random)
-    return type_casually(" ".join(sentences), random)
-
-
-def _add_background(sentences: list[str], group: str, random: Random) -> list[str]:
-    """Say something more, mostly about the same matter, before or after the question."""
-    place = random.random()
-    if place > 2 * _BACKGROUND_RATIO:
-        return sentences
-    content = _content()
-    if random.random() < 0.15:
-        group = random.choice(["billing", "plan", "phone", "home", "account"])
-    background = punctuate(expand(random.choice(content.groups[group].background), content.slots, random))
-    return [background, *sentences] if place < _BACKGROUND_RATIO else [*sentences, background]
-
-
-def _frame(sentences: list[str], random: Random) -> list[str]:
-    """Put a greeting before and a polite or impatient word after, as some do."""
-    if random.random() < 0.22:
-        opening = random.choice(_content().phrases.openings)
-        first = sentences[0]
-        if opening.endswith(",") and not first.startswith(("I ", "I'", "Home ", "Flex ", "Unlimited ")):
-            first = first[0].lower() + first[1:]
-        sentences = [opening, first, *sentences[1:]]
-    if random.random() < 0.18:
-        sentences = [*sentences, random.choice(_content().phrases.closings)]
-    return sentences
-
-
-def _choose_reply(question: str, replies: tuple[str, ...], random: Random) -> str:
-    """The reply that shares most word beginnings with the question; chance decides between equals."""
-    asked = _stems(question)
-    return max(replies, key=lambda reply: (len(asked & _stems(reply)), random.random()))
-
-
-def _stems(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"[a-z]{4,}", text.lower())}
-
-
 class _Story:
     """One conversation, told turn by turn on its own clock."""
 
@@ -202,7 +113,7 @@ class _Story:
         self._number = number
         self._started = self._time = started
         self._random = random
-        self._phrases = _content().phrases
+        self._channel: Channel = random.choices(("chat", "voice", "email"), weights=(6, 3, 1))[0]
         self._agent = f"agent-{random.randrange(_AGENTS) + 1}"
         self._turns: list[StarterTurn] = []
 
@@ -217,38 +128,38 @@ class _Story:
         if resolution == "resolved":
             self._resolve()
         elif resolution == "unresolved":
-            self._say_one_of("customer", self._phrases.complaints)
-            self._say_one_of("agent", self._phrases.apologies)
+            self._say_phrase("customer", "complaints")
+            self._say_phrase("agent", "apologies")
         elif resolution == "transferred":
-            self._say_one_of("customer", self._phrases.complaints)
-            self._say_one_of("agent", self._phrases.transfers)
+            self._say_phrase("customer", "complaints")
+            self._say_phrase("agent", "transfers")
         return StarterConversation(
             conversation_id=f"{self._number:05d}",
             customer_id=f"starter-customer-{random.randrange(1, 400):03d}",
-            channel=random.choices(("chat", "voice", "email"), weights=(6, 3, 1))[0],
-            queue=_content().intents[intent].group,
+            channel=self._channel,
+            queue=load_phrasebook(_LANGUAGE).intents[intent].group,
             started=iso(self._started),
             turns=tuple(self._turns),
             outcome=self._outcome(resolution),
         )
 
     def _ask(self, intent: str) -> None:
-        question = _write_message(intent, self._random, vague_ratio=0)
+        question = _UTTERANCES.ask(intent, _LANGUAGE, self._channel, self._random)
         self._say("customer", question, intent)
-        self._say("agent", _choose_reply(question, starter_replies()[intent], self._random))
+        self._say("agent", _UTTERANCES.reply(intent, _LANGUAGE, question, self._random))
 
     def _resolve(self) -> None:
         if self._random.random() < 0.5:
             offered = self._turns[-1].text.endswith("?")
-            self._say_one_of("customer", self._phrases.agreements if offered else self._phrases.questions)
-            self._say_one_of("agent", self._phrases.confirmations)
+            self._say_phrase("customer", "agreements" if offered else "questions")
+            self._say_phrase("agent", "confirmations")
         if self._random.random() < 0.12:
             self._ask(self._random.choice([name for name in starter_intents() if name != "thanks_goodbye"]))
         if self._random.random() < 0.7:
             self._ask("thanks_goodbye")
 
-    def _say_one_of(self, speaker: Speaker, texts: list[str]) -> None:
-        self._say(speaker, self._random.choice(texts))
+    def _say_phrase(self, speaker: Speaker, kind: PhraseKind) -> None:
+        self._say(speaker, _UTTERANCES.say(kind, _LANGUAGE, self._channel, speaker, self._random))
 
     def _say(self, speaker: Speaker, text: str, intent: str | None = None) -> None:
         agent = self._agent if speaker == "agent" else None

@@ -7,9 +7,7 @@ to standard error.
 
 from __future__ import annotations
 
-import errno
 import os
-import random
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -20,14 +18,30 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from headset import __version__
-from headset.app import HOME_VARIABLE, open_installation
+from headset.app import open_installation
+from headset.cli.terminal import (
+    HOME,
+    HomeOption,
+    HostOption,
+    JsonOption,
+    PortOption,
+    check_range,
+    err,
+    fail,
+    out,
+    print_json,
+    progress_bars,
+    read_config,
+    server_url,
+    server_variables,
+    tell,
+)
+from headset.cli.twin import twin
 from headset.core.clock import iso
-from headset.core.config import Config, load_config
 from headset.core.errors import AccessDenied, HeadsetError, InvalidInput, StorageFailed
 from headset.supervisor import end_with_starter, stop_on_signals
 
@@ -35,6 +49,7 @@ if TYPE_CHECKING:
     import threading
 
     from headset.app import Installation
+    from headset.core.config import Config
     from headset.monitoring.report import ModelReport
     from headset.supervisor import Processes
 
@@ -48,25 +63,16 @@ app = typer.Typer(
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 models = typer.Typer(help="Look at registered model versions.", no_args_is_help=True)
 train = typer.Typer(help="Train models from data in the log.", no_args_is_help=True)
-twin = typer.Typer(help="The simulated contact centre.", no_args_is_help=True)
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
 app.add_typer(keys, name="keys")
 app.add_typer(twin, name="twin")
 
-HomeOption = Annotated[Path, typer.Option("--home", envvar=HOME_VARIABLE, help="Folder that holds all state.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-HostOption = Annotated[str | None, typer.Option("--host", help="Address to bind (127.0.0.1 unless configured).")]
-PortOption = Annotated[int | None, typer.Option("--port", help="TCP port (8080 unless configured).")]
-HOME = Path(".headset")
 _PULSE_S = 1.0
 _PULSE_HOURS = 1.0
 _HOURS_LIMIT = 87_840
 _DAYS_LIMIT = 3_650
-_RATE_LIMIT = 1_000
 
-_out = Console()
-_err = Console(stderr=True)
 
 
 @app.command()
@@ -74,32 +80,40 @@ def up(
     home: HomeOption = HOME,
     host: HostOption = None,
     port: PortOption = None,
-    twin: Annotated[bool, typer.Option("--twin", help="Add a starter set, a trained model and live traffic.")] = False,
+    twin: Annotated[bool, typer.Option("--twin", help="Add a trained model and a simulated contact centre.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Start everything: API and workers; with --twin also a simulated contact centre."""
-    from headset.supervisor import Processes, check_port, check_unserved, prepare_twin, resolve_host
+    from headset.supervisor import (
+        TWIN_SCENARIO,
+        TWIN_SPEED,
+        Processes,
+        check_port,
+        check_unserved,
+        prepare_twin,
+        resolve_host,
+    )
 
-    config = resolve_host(_config(home, host, port))
+    config = resolve_host(read_config(home, host, port))
     check_unserved(config.home)
     check_port(config)
     with open_installation(config) as parts:
         if twin:
-            with _progress(quiet=json) as progress:
+            with progress_bars(quiet=json) as progress:
                 prepare_twin(parts, progress)
         key = parts.development_key()
     stop = stop_on_signals()
-    processes = Processes(config, os.environ | _server_variables(config))
+    processes = Processes(config, os.environ | server_variables(config))
     try:
         processes.start("serve")
         processes.start("work")
         _await_server(config, processes.ended, stop)
         if stop.is_set():
             if json:
-                _print_json({"ended": True})
+                print_json({"ended": True})
             return
         if twin and key is not None:
-            processes.start("twin", "trickle", vital=False)
+            processes.start("twin", "run", TWIN_SCENARIO, "--speed", str(TWIN_SPEED), vital=False)
         _announce(config, key, json=json)
         with _told_beside():
             _watch(config, processes, stop, quiet=json)
@@ -113,13 +127,13 @@ def serve(home: HomeOption = HOME, host: HostOption = None, port: PortOption = N
     from headset.supervisor import check_port, resolve_host, serving_alone
     from headset.supervisor import serve as serve_api
 
-    config = resolve_host(_config(home, host, port))
+    config = resolve_host(read_config(home, host, port))
     with serving_alone(config.home):
         check_port(config)
         with open_installation(config) as parts:
             parts.development_key()
         if json:
-            _print_json({"url": _url(config)})
+            print_json({"url": server_url(config)})
         with _told_beside():
             serve_api(config)
 
@@ -129,9 +143,9 @@ def work(home: HomeOption = HOME, json: JsonOption = False) -> None:
     """Start the worker alone: keeps projections current and seals old events."""
     from headset.supervisor import work as keep_current
 
-    keep_current(_config(home))
+    keep_current(read_config(home))
     if json:
-        _print_json({"ended": True})
+        print_json({"ended": True})
 
 
 @app.command(name="import")
@@ -145,7 +159,7 @@ def import_data(
     """Import labelled texts or conversations into the log; importing a file again adds nothing."""
     from headset.data.importer import import_file
 
-    with open_installation(_config(home)) as parts, _progress(quiet=json) as progress:
+    with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
         report = import_file(
             path,
             format_name,
@@ -156,15 +170,15 @@ def import_data(
             progress=lambda done, total: progress(f"importing {path.name}", done / max(total, 1)),
         )
     if json:
-        _print_json(report)
+        print_json(report)
         return
-    _out.print(f"{report.rows} rows: {report.added} added, {report.already_there} already there")
+    out.print(f"{report.rows} rows: {report.added} added, {report.already_there} already there")
     for kind, count in sorted(report.redactions.items()):
-        _out.print(f"  {count} {kind} redacted")
+        out.print(f"  {count} {kind} redacted")
     for bad in report.bad[:20]:
-        _err.print(f"row {bad.number} kept out: {bad.problem}", markup=False)
+        err.print(f"row {bad.number} kept out: {bad.problem}", markup=False)
     if report.bad_count > 20:
-        _err.print(f"{report.bad_count - 20} more rows kept out; --json lists them")
+        err.print(f"{report.bad_count - 20} more rows kept out; --json lists them")
 
 
 @train.command(name="intent")
@@ -179,30 +193,30 @@ def train_intent(
     json: JsonOption = False,
 ) -> None:
     """Train, track and register the intent model; the first that beats its baseline becomes champion."""
-    with open_installation(_config(home)) as parts, _progress(quiet=json) as progress:
+    with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
         report = parts.train(data, test=test, seed=seed, precision=precision, progress=progress)
     if json:
-        _print_json(report)
+        print_json(report)
         return
     from headset.training.report import render
 
-    _out.print(render(report))
+    out.print(render(report))
 
 
 @models.command(name="list")
 def list_models(home: HomeOption = HOME, json: JsonOption = False) -> None:
     """List all versions, newest first."""
-    with open_installation(_config(home)) as parts:
+    with open_installation(read_config(home)) as parts:
         known = parts.registry.versions()
     if json:
-        _print_json(known)
+        print_json(known)
         return
     table = Table("model", "version", "aliases", "data", "accuracy", "registered")
     for each in known:
         accuracy = each.made.metrics.get("accuracy")
         shown = "–" if accuracy is None else f"{accuracy:.1%}"
         table.add_row(each.model, each.version, ", ".join(each.aliases), each.made.dataset, shown, each.registered)
-    _out.print(table if known else "no model is registered; train one with 'headset train intent --data NAME'")
+    out.print(table if known else "no model is registered; train one with 'headset train intent --data NAME'")
 
 
 @models.command(name="show")
@@ -213,10 +227,10 @@ def show_model(
     json: JsonOption = False,
 ) -> None:
     """Show how a version was made and how good it was."""
-    with open_installation(_config(home)) as parts:
+    with open_installation(read_config(home)) as parts:
         known = parts.registry.get(model, version)
     if json:
-        _print_json(known)
+        print_json(known)
         return
     table = Table(show_header=False, title=f"{known.model} version {known.version}")
     table.add_column(no_wrap=True)
@@ -226,7 +240,7 @@ def show_model(
             table.add_row(name, str(value))
     for name, value in known.made.metrics.items():
         table.add_row(name, f"{value:.4g}")
-    _out.print(table)
+    out.print(table)
 
 
 @app.command()
@@ -240,18 +254,18 @@ def monitor(
     from headset.monitoring.table import render
 
     if hours is not None:
-        _check_range("hours", hours, _HOURS_LIMIT)
-    with open_installation(_config(home)) as parts:
+        check_range("hours", hours, _HOURS_LIMIT)
+    with open_installation(read_config(home)) as parts:
         if json:
             sys.stdout.buffer.write(parts.kpis(hours) + b"\n")
             return
         if not watch:
-            _out.print(render(parts.reports(hours)))
+            out.print(render(parts.reports(hours)))
             return
         from rich.live import Live
 
         stop = stop_on_signals()
-        with Live(render(parts.reports(hours)), console=_out) as live:
+        with Live(render(parts.reports(hours)), console=out) as live:
             while not stop.wait(2.0):
                 live.update(render(parts.reports(hours)))
 
@@ -266,30 +280,30 @@ def create_key(
 ) -> None:
     """Make a key; it is shown this once."""
     if days is not None:
-        _check_range("days", days, _DAYS_LIMIT)
+        check_range("days", days, _DAYS_LIMIT)
     valid_s = None if days is None else timedelta(days=days).total_seconds()
-    with open_installation(_config(home)) as parts:
+    with open_installation(read_config(home)) as parts:
         secret, key = parts.keys.create(name, scope, valid_s=valid_s)
     if json:
-        _print_json({"key": secret} | msgspec.to_builtins(key))
+        print_json({"key": secret} | msgspec.to_builtins(key))
         return
-    _out.print(secret, highlight=False, soft_wrap=True)
-    _err.print(f"key {key.key_id} may {', '.join(sorted(key.scopes))}; it is not shown again")
+    out.print(secret, highlight=False, soft_wrap=True)
+    err.print(f"key {key.key_id} may {', '.join(sorted(key.scopes))}; it is not shown again")
 
 
 @keys.command(name="list")
 def list_keys(home: HomeOption = HOME, json: JsonOption = False) -> None:
     """List keys; never the secrets."""
-    with open_installation(_config(home)) as parts:
+    with open_installation(read_config(home)) as parts:
         known = parts.keys.list()
     if json:
-        _print_json(known)
+        print_json(known)
         return
     table = Table("id", "name", "scopes", "created", "expires", "revoked")
     for key in known:
         moments = [iso(moment) if moment else "–" for moment in (key.created, key.expires, key.revoked)]
         table.add_row(key.key_id, key.name, ", ".join(sorted(key.scopes)), *moments)
-    _out.print(table)
+    out.print(table)
 
 
 @keys.command(name="revoke")
@@ -299,49 +313,21 @@ def revoke_key(
     json: JsonOption = False,
 ) -> None:
     """Make a key worthless at once."""
-    with open_installation(_config(home)) as parts:
+    with open_installation(read_config(home)) as parts:
         parts.keys.revoke(key_id)
     if json:
-        _print_json({"revoked": key_id})
+        print_json({"revoked": key_id})
     else:
-        _out.print(f"key {key_id} is revoked")
-
-
-@twin.command(name="trickle")
-def trickle_traffic(
-    per_second: Annotated[float, typer.Option("--per-second", help="Conversations begun per second.")] = 1.0,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed; a fresh one when left out.")] = None,
-    home: HomeOption = HOME,
-    host: HostOption = None,
-    port: PortOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Hold simulated conversations with the server of this home folder until stopped."""
-    import httpx
-
-    from headset.twin.traffic import trickle
-
-    _check_range("per_second", per_second, _RATE_LIMIT)
-    config = _config(home, host, port)
-    with open_installation(config) as parts:
-        key = parts.development_key()
-    if key is None:
-        raise AccessDenied("the twin uses the development key, which exists only where the server is on loopback")
-    stop = stop_on_signals()
-    with httpx.Client(base_url=_url(config), headers={"Authorization": f"Bearer {key}"}, timeout=10) as client:
-        seeded = random.Random(secrets.randbits(64) if seed is None else seed)
-        tally = trickle(client, seeded, per_second=per_second, run=secrets.token_hex(4), wait=stop.wait)
-    if json:
-        _print_json(tally)
+        out.print(f"key {key_id} is revoked")
 
 
 @app.command()
 def version(json: JsonOption = False) -> None:
     """Print the version."""
     if json:
-        _print_json({"version": __version__})
+        print_json({"version": __version__})
     else:
-        _out.print(__version__, highlight=False)
+        out.print(__version__, highlight=False)
 
 
 def main() -> NoReturn:
@@ -353,10 +339,10 @@ def main() -> NoReturn:
         _check_arguments(sys.argv)
         code = app(standalone_mode=False) or 0
     except HeadsetError as error:
-        code = _fail(error, 2 if isinstance(error, InvalidInput | AccessDenied) else 1, wants_json=wants_json)
+        code = fail(error, 2 if isinstance(error, InvalidInput | AccessDenied) else 1, wants_json=wants_json)
     except OSError as error:
         with suppress(OSError):  # it may be standard output itself that failed
-            _fail(StorageFailed(f"a file cannot be used ({error}); see --home"), 1, wants_json=wants_json)
+            fail(StorageFailed(f"a file cannot be used ({error}); see --home"), 1, wants_json=wants_json)
         code = 1
     except typer.Abort:
         code = 130
@@ -369,7 +355,7 @@ def main() -> NoReturn:
             raise
         code, message = error.exit_code, error.format_message().rstrip(".")
         if message:  # without one, the help was shown
-            _fail(HeadsetError(f"{message}; see --help"), code, wants_json=wants_json)
+            fail(HeadsetError(f"{message}; see --help"), code, wants_json=wants_json)
     sys.exit(code)
 
 
@@ -383,69 +369,14 @@ def _check_arguments(arguments: list[str]) -> None:
             ) from None
 
 
-def _fail(error: HeadsetError, code: int, *, wants_json: bool) -> int:
-    if wants_json:
-        _print_json({"error": str(error), "field": error.field if isinstance(error, InvalidInput) else None})
-    else:
-        _tell(error)
-    return code
-
-
-def _tell(error: HeadsetError) -> None:
-    _err.print(f"headset: {error}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _config(home: Path, host: str | None = None, port: int | None = None) -> Config:
-    given = {"server.host": host, "server.port": port}
-    return load_config(home.absolute(), os.environ, {name: value for name, value in given.items() if value is not None})
-
-
-def _server_variables(config: Config) -> dict[str, str]:
-    return {"HEADSET_SERVER_HOST": config.server.host, "HEADSET_SERVER_PORT": str(config.server.port)}
-
-
-def _url(config: Config) -> str:
-    host = config.server.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"
-
-
-def _print_json(value: object) -> None:
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, "standard output is closed")
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
-    sys.stdout.flush()
-
-
-def _check_range(field: str, value: float, limit: int) -> None:
-    if not 0 < value <= limit:
-        raise InvalidInput(field, f"is {value:g}; give a number above 0 and at most {limit}")
-
-
 @contextmanager
 def _told_beside() -> Iterator[None]:
     """Tell what goes wrong on standard error: standard output has had its one value."""
     try:
         yield
     except HeadsetError as error:
-        _tell(error)
+        tell(error)
         raise typer.Exit(1) from None
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """A bar per phase on standard error; a function of the phase's name and the fraction done."""
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
-    name, share = TextColumn("{task.description:<28}"), TextColumn("{task.percentage:>3.0f}%")
-    tasks: dict[str, TaskID] = {}
-    with Progress(name, BarColumn(), share, TimeElapsedColumn(), console=_err, disable=quiet) as bars:
-
-        def show(phase: str, fraction: float) -> None:
-            if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=1.0)
-            bars.update(tasks[phase], completed=min(max(fraction, 0.0), 1.0))
-
-        yield show
 
 
 def _await_server(config: Config, ended: Callable[[], str | None], stop: threading.Event) -> None:
@@ -460,7 +391,7 @@ def _await_server(config: Config, ended: Callable[[], str | None], stop: threadi
         if (problem := ended()) is not None:
             raise HeadsetError(f"{problem} before the server answered; its message is above")
         try:
-            httpx.get(f"{_url(config)}/healthz", timeout=1)
+            httpx.get(f"{server_url(config)}/healthz", timeout=1)
         except httpx.TransportError:
             continue
         return
@@ -472,13 +403,13 @@ def _watch(config: Config, processes: Processes, stop: threading.Event, *, quiet
     Raises:
         HeadsetError: a process that the platform needs has ended.
     """
-    shown = _err.is_terminal and not quiet
-    with open_installation(config) as parts, _err.status("waiting for the first decision") as status:
+    shown = err.is_terminal and not quiet
+    with open_installation(config) as parts, err.status("waiting for the first decision") as status:
         while not stop.wait(_PULSE_S):
             if (problem := processes.ended()) is not None:
                 raise HeadsetError(f"{problem}; everything is stopped")
             for told in processes.missed():
-                _err.print(f"{told}; the platform goes on without it", highlight=False, soft_wrap=True)
+                err.print(f"{told}; the platform goes on without it", highlight=False, soft_wrap=True)
             if shown:
                 status.update(escape(_status(parts)))
 
@@ -504,23 +435,23 @@ def _pulse(reports: list[ModelReport]) -> str:
 
 
 def _announce(config: Config, key: str | None, *, json: bool) -> None:
-    url, key_file = _url(config), config.home / "keys" / "development.key"
+    url, key_file = server_url(config), config.home / "keys" / "development.key"
     if json:
-        _print_json({"url": url, "key_file": str(key_file) if key else None})
+        print_json({"url": url, "key_file": str(key_file) if key else None})
         return
     shown = key_file.relative_to(Path.cwd()) if key_file.is_relative_to(Path.cwd()) else key_file
     bearer = f"$(cat {shown})" if key else "YOUR_KEY"
     home = "" if config.home == Path.cwd() / HOME else f" --home {config.home}"
-    _out.print(f"[bold]Headset serves on {url}[/bold]   (stop with Ctrl-C)")
+    out.print(f"[bold]Headset serves on {url}[/bold]   (stop with Ctrl-C)")
     for what, where in (
         ("figures", f"headset monitor --watch{home}"),
         ("as JSON", f"{url}/v1/kpis"),
         ("metrics", f"{url}/metrics"),
         ("schema", f"{url}/schema/openapi.json"),
     ):
-        _out.print(f"  {what:<8} {where}", highlight=False, soft_wrap=True)
-    _out.print("Try one turn:", highlight=False)
-    _out.print(
+        out.print(f"  {what:<8} {where}", highlight=False, soft_wrap=True)
+    out.print("Try one turn:", highlight=False)
+    out.print(
         f"""  curl -s {url}/v1/conversations/hello-{secrets.token_hex(2)}/turns -H "Authorization: Bearer {bearer}\""""
         """ -H 'Content-Type: application/json' -d '{"text": "My internet has been very slow since yesterday"}'""",
         highlight=False,

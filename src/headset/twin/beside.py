@@ -1,0 +1,78 @@
+"""A stream of messages made in a process of its own, so that two cores share the work."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from headset.core.errors import HeadsetError, StorageFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+
+Message = TypeVar("Message")
+
+_MESSAGE, _ERROR, _END = b"m", b"e", b"."
+_PATIENCE_S = 10.0
+
+
+@contextmanager
+def told_beside(
+    tell: Callable[..., Iterator[Message]], arguments: tuple[Any, ...], kind: type[Message] | Any
+) -> Iterator[Iterator[Message]]:
+    """The messages of ``tell(*arguments)``, made by another process while this one works on the last.
+
+    That process ends with the block, or when this one ends, however that happens.
+
+    Args:
+        tell: A function of a module; it and its arguments must be picklable.
+        arguments: Its arguments.
+        kind: The messages' type, for msgspec.
+
+    Raises:
+        HeadsetError: from the iterator: ``tell`` raised it.
+        StorageFailed: from the iterator: the other process died.
+    """
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(tell, arguments, there), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield _heard(here, msgspec.msgpack.Decoder(kind))
+    finally:
+        here.close()
+        process.terminate()
+        process.join(_PATIENCE_S)
+
+
+def _heard(connection: Connection, decoder: msgspec.msgpack.Decoder[Message]) -> Iterator[Message]:
+    while True:
+        try:
+            sent = memoryview(connection.recv_bytes())
+        except EOFError:
+            raise StorageFailed("the process that simulates has died; its message is above") from None
+        match bytes(sent[:1]):
+            case b"m":
+                yield decoder.decode(sent[1:])
+            case b"e":
+                raise StorageFailed(bytes(sent[1:]).decode())
+            case _:
+                return
+
+
+def _tell(tell: Callable[..., Iterator[Any]], arguments: tuple[Any, ...], connection: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who listens decides when it is over
+    encode = msgspec.msgpack.Encoder().encode
+    with suppress(BrokenPipeError):
+        try:
+            for message in tell(*arguments):
+                connection.send_bytes(_MESSAGE + encode(message))
+            connection.send_bytes(_END)
+        except HeadsetError as error:
+            connection.send_bytes(_ERROR + str(error).encode())

@@ -1,0 +1,205 @@
+"""The truth about a simulated period, in a file of its own that no model ever reads.
+
+JSON Lines; ``kind`` says what a line is: ``scenario`` (the first), ``episode``, ``fault``, ``contact`` (one per
+conversation, when its end is known), ``kpis`` and ``effect`` (the last; a run that was stopped lacks them).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct
+
+from headset.core.errors import StorageFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import BinaryIO, Self
+
+    from headset.twin.scenario import Scenario
+    from headset.twin.stage import Contact
+    from headset.twin.tally import Course
+
+
+class Beginning(Struct, frozen=True, tag="scenario", tag_field="kind"):
+    """What was simulated."""
+
+    scenario: str
+    seed: int
+    start: datetime
+    days: float
+
+
+class Episode(Struct, frozen=True, omit_defaults=True, tag="episode", tag_field="kind"):
+    """A time in which the traffic differs: ``seasonal``, ``emergent`` or ``gradual`` drift, or ``unfair`` to some."""
+
+    name: str
+    drift: Literal["seasonal", "emergent", "gradual", "unfair"]
+    start: datetime
+    end: datetime
+    intents: tuple[str, ...] = ()
+    where: dict[str, str] = {}
+    words: dict[str, str] = {}
+
+
+class PlantedFault(Struct, frozen=True, tag="fault", tag_field="kind"):
+    """A fault in the data."""
+
+    name: str
+    fault: str
+    field: str
+    share: float
+    start: datetime
+    end: datetime
+
+
+class TrueContact(Struct, frozen=True, omit_defaults=True, tag="contact", tag_field="kind"):
+    """How one conversation went; see :class:`~headset.twin.stage.Contact` and :class:`~headset.twin.tally.Course`."""
+
+    conversation_id: str
+    customer_id: str
+    time: datetime
+    intent: str
+    language: str
+    channel: str
+    segments: dict[str, str]
+    satisfaction: int
+    solved: bool
+    attempt: int = 1
+    incident: str | None = None
+    arm: str | None = None
+    said: str | None = None
+    bot_ended: bool = False
+    answered: bool = False
+    abandoned: bool = False
+    misled: bool = False
+    transfers: int = 0
+    waited_s: float = 0.0
+    handled_s: float = 0.0
+    return_s: float | None = None
+
+
+class TrueKpis(Struct, frozen=True, tag="kpis", tag_field="kind"):
+    """The KPIs of all contacts, or of those that one version served."""
+
+    arm: str | None
+    contacts: int
+    figures: dict[str, float | None]
+
+
+class TrueEffect(Struct, frozen=True, tag="effect", tag_field="kind"):
+    """What serving everybody with ``arm`` rather than with ``baseline`` would do to a KPI.
+
+    ``error`` is the standard error of ``effect``, which is a mean over paired simulations.
+    """
+
+    arm: str
+    baseline: str
+    kpi: str
+    effect: float
+    error: float
+
+
+Line = Beginning | Episode | PlantedFault | TrueContact | TrueKpis | TrueEffect
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Line).decode
+
+
+class TruthFile:
+    """Writes the lines.
+
+    Raises:
+        StorageFailed: from any method: the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = path.open("xb")
+        except FileExistsError:
+            raise StorageFailed(f"{path} is there already; remove it, or name another with --truth") from None
+        except OSError as error:
+            raise StorageFailed(f"{path} cannot be written ({error.strerror}); name another with --truth") from error
+
+    def write(self, line: Line) -> None:
+        """Add a line."""
+        try:
+            self._file.write(_encode(line) + b"\n")
+        except OSError as error:
+            raise StorageFailed(f"{self._path} cannot be written ({error.strerror}); the truth ends there") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def read_truth(path: Path) -> list[Line]:
+    """All lines of a truth file, for whoever judges the judges."""
+    with path.open("rb") as file:
+        return [_decode(line) for line in file]
+
+
+def episodes(scenario: Scenario, days: float) -> list[Episode | PlantedFault]:
+    """Everything the scenario plants, in order of time."""
+    end = scenario.start + timedelta(days=days)
+    found: list[Episode | PlantedFault] = [
+        Episode(
+            each.name,
+            "seasonal",
+            datetime.combine(each.start, time()),
+            datetime.combine(each.last, time()) + timedelta(days=1),
+            tuple(each.intents),
+        )
+        for each in scenario.calendar.occasions
+    ]
+    found += [
+        Episode(
+            each.name, "emergent", each.start, each.start + timedelta(hours=each.hours), (each.intent,), each.where
+        )
+        for each in scenario.incidents
+    ]
+    found += [
+        Episode(each.name, "gradual", each.start, each.end, tuple(each.intents), words=each.words)
+        for each in scenario.changes
+    ]
+    found += [Episode(each.name, "unfair", scenario.start, end, where=each.where) for each in scenario.unfairness]
+    found += [
+        PlantedFault(each.name, each.kind, each.field, each.share, each.start, each.end) for each in scenario.faults
+    ]
+    return sorted(found, key=lambda each: (each.start, each.name))
+
+
+def true_contact(contact: Contact, course: Course, start: datetime) -> TrueContact:
+    """The line of a contact that is over."""
+    return TrueContact(
+        conversation_id=contact.conversation_id,
+        customer_id=contact.customer.customer_id,
+        time=start + timedelta(seconds=round(contact.start_s, 3)),
+        intent=contact.intent,
+        language=contact.customer.language,
+        channel=contact.channel,
+        segments=contact.customer.segments,
+        attempt=contact.attempt,
+        incident=contact.incident,
+        arm=course.arm,
+        said=course.said,
+        bot_ended=course.bot_ended,
+        answered=course.answered,
+        abandoned=course.abandoned,
+        misled=course.misled,
+        transfers=course.transfers,
+        waited_s=round(course.waited_s, 3),
+        handled_s=round(course.handled_s, 3),
+        solved=course.solved,
+        satisfaction=course.satisfaction,
+        return_s=None if course.return_s is None else round(course.return_s, 3),
+    )
