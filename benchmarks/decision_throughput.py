@@ -41,7 +41,9 @@ from headset.core.config import load_config
 from headset.events.schema import ModelRegistered
 from headset.training.compiler import compile_scorer
 from headset.training.intent import fit_intent
-from headset.twin.starter import starter_examples
+from headset.twin.example import Example, write_examples
+from headset.twin.scenario import read_scenario
+from headset.twin.world import make_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         pipeline, key = prepare(home, examples)
-        texts = [example.text for example in starter_examples(2_000, random.Random(SEED + 1))]
+        texts = [example.text for example in draw_examples(2_000, random.Random(SEED + 1))]
         measured: dict[str, list[Round]] = {"headset": [], "baseline": []}
         with baseline_server(pipeline), headset_server(home):
             for name in (*PORTS, *(name for _ in range(rounds) for name in PORTS)):
@@ -89,13 +91,19 @@ def main() -> None:
     report(measured)
 
 
+def draw_examples(count: int, chance: random.Random) -> list[Example]:
+    """Labelled texts of the twin's English chats."""
+    world = make_world(read_scenario("quiet_week"), seed=SEED)
+    return write_examples(world, count, chance, language="en", channel="chat")
+
+
 def prepare(home: Path, examples: int) -> tuple[Pipeline, str]:
-    """Fit one model on the starter set: the pipeline for the baseline, compiled and registered for Headset."""
-    rows = starter_examples(examples, random.Random(SEED))
+    """Fit one model on texts of the twin: the pipeline for the baseline, compiled and registered for Headset."""
+    rows = draw_examples(examples, random.Random(SEED))
     with open_installation(load_config(home, {})) as parts:
         fitted = fit_intent(
             [row.text for row in rows],
-            [row.intent for row in rows],
+            [row.label for row in rows],
             parts.encoder,
             seed=SEED,
             target_precision=0.95,

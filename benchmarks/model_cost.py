@@ -22,7 +22,9 @@ from threadpoolctl import threadpool_limits
 from headset.features.static_encoder import load_encoder
 from headset.training.compiler import compile_scorer
 from headset.training.intent import fit_intent
-from headset.twin.starter import starter_examples
+from headset.twin.example import Example, write_examples
+from headset.twin.scenario import read_scenario
+from headset.twin.world import make_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,23 +42,29 @@ def cost_ms(predict: Callable[[Sequence[str]], object], texts: Sequence[str]) ->
     return (time.process_time() - began) / len(texts) * 1e3
 
 
+def draw_examples(count: int, random: Random) -> list[Example]:
+    """Labelled texts of the twin's English chats."""
+    world = make_world(read_scenario("quiet_week"), seed=SEED)
+    return write_examples(world, count, random, language="en", channel="chat")
+
+
 def main() -> None:
-    """Fit on the starter set, time both, print the table and the line of JSON."""
+    """Fit on texts of the twin, time both, print the table and the line of JSON."""
     parser = argparse.ArgumentParser(description="CPU per turn of the compiled scorer and of the fitted pipeline.")
     parser.add_argument("--quick", action="store_true", help="fewer training texts and rounds")
     quick = parser.parse_args().quick
-    examples = starter_examples(1_500 if quick else 6_000, Random(SEED))
+    examples = draw_examples(1_500 if quick else 6_000, Random(SEED))
     encoder = load_encoder()
     fitted = fit_intent(
         [example.text for example in examples],
-        [example.intent for example in examples],
+        [example.label for example in examples],
         encoder,
         seed=SEED,
         target_precision=0.95,
         progress=lambda *_: None,
     )
     scorer = compile_scorer(fitted)
-    texts = [example.text for example in starter_examples(_TEXTS, Random(SEED + 1))]
+    texts = [example.text for example in draw_examples(_TEXTS, Random(SEED + 1))]
     measured: dict[str, list[float]] = {"embedding": [], "compiled, with embedding": [], "fitted pipeline": []}
     with threadpool_limits(1):
         for _ in range(3 if quick else 10):

@@ -19,14 +19,17 @@ from headset.app import open_installation
 from headset.core.config import load_config
 from headset.data.importer import import_items
 from headset.data.row import Row
-from headset.twin.starter import starter_examples
+from headset.twin.example import write_examples
+from headset.twin.scenario import read_scenario
+from headset.twin.world import make_world
 
 
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained") / "home"
-    examples = starter_examples(1_200, random.Random(3))
-    rows = (Row(number, example.text, example.intent) for number, example in enumerate(examples, start=1))
+    world = make_world(read_scenario("quiet_week"), seed=3)
+    examples = write_examples(world, 1_500, random.Random(3), language="en", channel="chat")
+    rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
     with open_installation(load_config(home, {})) as parts:
         import_items(rows, "starter", log=parts.log, door=parts.door, clock=parts.clock)
         parts.train("starter", test=None, seed=3, precision=0.9, progress=lambda _phase, _fraction: None)

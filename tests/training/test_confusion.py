@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import struct
 
-from headset.training.confusion import confused_pairs, draw_confusion, pairs_table
+import numpy as np
+import pytest
+
+from headset.training.confusion import confused_pairs, draw_confusion, observe, pairs_table
 
 
 def size(png):
@@ -27,3 +30,22 @@ def test_the_picture_has_room_for_every_label():
 
 def test_any_label_can_be_drawn():
     size(draw_confusion(["a $x_1$ {b", "收到卡", "x" * 128], ["收到卡"] * 3))
+
+
+def test_every_test_row_of_a_known_intent_is_observed_once():
+    generator = np.random.default_rng(7)
+    truth = generator.choice(["a", "b", "never learned"], 200).tolist()
+    predicted = generator.choice(["a", "b", "c"], 200).tolist()
+    sure = generator.random(200)
+    seen = observe(["a", "b", "c"], truth, predicted, sure, 0.7)
+    counts = np.array(seen.counts)
+    assert (counts.sum(), seen.unlearned) == (200 - truth.count("never learned"), truth.count("never learned"))
+    assert [len(some) for some in seen.right] == np.diag(counts).tolist()
+    assert [len(some) for some in seen.wrong] == (counts.sum(axis=1) - np.diag(counts)).tolist()
+    kept = sorted(value for some in (*seen.right, *seen.wrong) for value in some)
+    known = sorted(sure[[intent != "never learned" for intent in truth]])
+    assert kept == pytest.approx(known, abs=5.1e-5)
+
+
+def test_a_confidence_a_hair_above_one_is_one():
+    assert observe(["a"], ["a"], ["a"], np.array([1 + 1e-4]), 0.7).right == ((1.0,),)

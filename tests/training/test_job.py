@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from io import StringIO
+from pathlib import Path
 from random import Random
 from unittest import mock
 
@@ -11,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from headset.core.errors import InvalidInput, NotFound, StorageFailed
+from headset.registry.confusion import find_confusion, read_confusion
 from headset.registry.scorer import Scorer
 from headset.training.job import MODEL
 from headset.training.report import TrainingReport, render
@@ -93,7 +95,22 @@ def test_mlflow_keeps_everything_about_the_run(first, run, tracking_uri):
     assert (kept["mlflow.source.git.commit"], kept["seed"]) == ("c0ffee", "7")
     assert {"version.headset", "version.python", "version.scikit-learn"} <= kept.keys()
     files = mlflow.MlflowClient(tracking_uri).list_artifacts(report.run_id)
-    assert {"confusion.png", "confused_pairs.csv"} <= {file.path for file in files}
+    assert {"confusion.png", "confusion.json", "confused_pairs.csv"} <= {file.path for file in files}
+
+
+def test_the_test_rows_are_kept_with_the_version(home, first, tracking_uri):
+    report = first.report
+    seen = find_confusion(home.registry, MODEL, "champion")
+    assert list(seen.intents) == report.labels
+    assert sum(map(sum, seen.counts)) == report.test_rows
+    right = sum(map(len, seen.right))
+    assert right / report.test_rows == pytest.approx(report.metrics["accuracy"])
+    confident = sum(value >= seen.threshold for some in (*seen.right, *seen.wrong) for value in some)
+    assert confident / report.test_rows == pytest.approx(report.metrics["automatic_ratio"], abs=1e-9)
+    tracked = mlflow.artifacts.download_artifacts(
+        run_id=report.run_id, artifact_path="confusion.json", tracking_uri=tracking_uri
+    )
+    assert read_confusion(Path(tracked)) == seen
 
 
 def test_mlflow_has_the_same_champion(first, tracking_uri):
@@ -142,6 +159,8 @@ def test_a_separate_test_set_is_not_learned_from(open_home, examples):
     assert (report.rows, report.test_rows, report.refitted) == (120, 121, False)
     assert "an_intent_never_learned" not in report.labels
     assert any(pair.intent == "an_intent_never_learned" for pair in report.confused)
+    seen = find_confusion(home.registry, MODEL, "1")
+    assert (sum(map(sum, seen.counts)), seen.unlearned) == (120, 1)
 
 
 def test_a_model_that_does_not_beat_its_baseline_serves_nobody(noise, tracking_uri):

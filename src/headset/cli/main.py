@@ -74,7 +74,6 @@ _HOURS_LIMIT = 87_840
 _DAYS_LIMIT = 3_650
 
 
-
 @app.command()
 def up(
     home: HomeOption = HOME,

@@ -9,7 +9,7 @@ import random
 import secrets
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from headset.app import Installation
+    from headset.registry.confusion import Confusion
+    from headset.twin.forecast import Forecast, WhatIf
     from headset.twin.scenario import Scenario
     from headset.twin.world import World
 
@@ -48,12 +50,11 @@ ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A TOML file, or the name of a shipped scenario, see 'twin list'.")
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the scenario's when left out.")]
-DaysOption = Annotated[
-    float | None, typer.Option("--days", help="How many days; the scenario's number when left out.")
-]
+DaysOption = Annotated[float | None, typer.Option("--days", help="How many days; the scenario's number when left out.")]
 _DAYS_LIMIT = 3_660
 _SPEED_LIMIT = 100_000
 _EXAMPLES_LIMIT = 1_000_000
+_KINDS: dict[str, Literal["png", "svg"]] = {".png": "png", ".svg": "svg"}
 _KEY_VARIABLE = "HEADSET_KEY"
 
 
@@ -83,7 +84,7 @@ def generate_log(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Let this version (or alias) of the home folder's model decide, reading the texts."),
+        typer.Option("--model", help="Version or alias of the home folder's model, which then reads the texts."),
     ] = None,
     home: HomeOption = HOME,
     json: JsonOption = False,
@@ -125,7 +126,7 @@ def generate_log(
 
 
 @twin.command(name="run")
-def run_scenario(
+def run_scenario(  # noqa: PLR0917 - typer passes options by name
     place: ScenarioArgument,
     url: Annotated[str | None, typer.Option("--url", help="A server; that of the home folder when left out.")] = None,
     speed: Annotated[float, typer.Option("--speed", help="Simulated seconds per second.")] = 60.0,
@@ -171,11 +172,14 @@ def run_scenario(
     if json:
         print_json(report)
         return
-    out.print(f"{report.contacts} conversations, {report.lost} lost")
+    lost = f", {report.lost} lost ({report.problem})" if report.lost else ""
+    right = f", {report.right} of {report.decided} first turns read right" if report.decided else ""
+    out.print(f"{report.begun} conversations, {report.handed_off} handed to a person{right}{lost}", markup=False)
+    out.print(_figures(report.figures))
 
 
 @twin.command(name="simulate")
-def simulate(
+def simulate(  # noqa: PLR0917 - typer passes options by name
     place: Annotated[str, typer.Option("--scenario", metavar="SCENARIO", help="A TOML file or a shipped scenario.")],
     confusion: Annotated[
         str | None,
@@ -189,14 +193,37 @@ def simulate(
         float | None, typer.Option("--threshold", help="Confidence from which the bot answers alone.")
     ] = None,
     days: DaysOption = None,
-    runs: Annotated[int, typer.Option("--runs", help="Simulated periods; more make finer intervals.")] = 100,
+    runs: Annotated[int, typer.Option("--runs", help="Simulated periods; more make finer intervals.")] = 99,
     level: Annotated[float, typer.Option("--level", help="Of the intervals.")] = 0.9,
     seed: SeedOption = None,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
     """Forecast the KPIs with a model that is known by its confusion matrix, or with other staffing."""
-    raise NotImplementedError(place, confusion, agents, threshold, days, runs, level, seed, home, json)
+    from headset.twin.forecast import Plan, Study, forecast, read_agents, what_if
+    from headset.twin.forecast_table import render
+
+    scenario = _read(place, days)
+    seed = scenario.seed if seed is None else seed
+    world = _world(scenario, seed, home)
+    base = Plan(confusion=None if confusion is None else _confusion(confusion, home))
+    changed = msgspec.structs.replace(base, threshold=threshold, agents=read_agents(agents or (), scenario))
+    study = Study(days=days or scenario.days, runs=runs, seed=seed, level=level)
+    processes = os.cpu_count() or 1
+    found: Forecast | WhatIf
+    with progress_bars(quiet=json) as progress:
+
+        def tell(fraction: float) -> None:
+            progress(f"simulating {scenario.name}", fraction)
+
+        if changed == base:
+            found = forecast(scenario, world.catalogue, base, study, processes=processes, progress=tell)
+        else:
+            found = what_if(scenario, world.catalogue, base, changed, study, processes=processes, progress=tell)
+    if json:
+        print_json(found)
+    else:
+        out.print(render(found))
 
 
 @twin.command(name="plot")
@@ -211,9 +238,9 @@ def plot(
     """Draw a period's volume, mix and incidents."""
     from headset.twin.plot import draw_year
 
-    kind = target.suffix.lower().removeprefix(".")
-    if kind not in {"png", "svg"}:
-        raise InvalidInput("out", f"is {str(target)!r}; name a file that ends in .png or .svg")
+    kind = _KINDS.get(target.suffix.lower())
+    if kind is None:
+        raise InvalidInput("out", f"is {str(target)!r}; name a file that ends in {' or '.join(_KINDS)}")
     scenario = _read(place, days)
     seed = scenario.seed if seed is None else seed
     world = _world(scenario, seed, home)
@@ -223,8 +250,8 @@ def plot(
             world.catalogue,
             seed=seed,
             days=days or scenario.days,
-            format=kind,
-            progress=lambda fraction: progress("drawing", fraction),
+            file_format=kind,
+            progress=progress,
         )
     try:
         target.write_bytes(picture)
@@ -263,7 +290,7 @@ def examples(
         count,
         random.Random(f"{seed}:examples"),
         language=language,
-        channel=channel,  # type: ignore[arg-type]  # one of the scenario's
+        channel=next((known for known in scenario.channels if known == channel), None),
     )
     if json:
         print_json(found)
@@ -280,6 +307,16 @@ def examples(
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written ({error.strerror}); name another with --out") from error
     err.print(f"{count} texts in {target}; import them with 'headset import csv {target} --as NAME'")
+
+
+def _confusion(place: str, home: Path) -> Confusion:
+    """What a file, or the home folder's model of that version or alias, says of itself."""
+    from headset.registry.confusion import find_confusion, read_confusion
+
+    if place.endswith(".json"):
+        return read_confusion(Path(place))
+    with open_installation(read_config(home)) as parts:
+        return find_confusion(parts.registry, parts.config.decision.model, place)
 
 
 def _read(place: str, days: float | None) -> Scenario:
@@ -305,9 +342,7 @@ def _world(scenario: Scenario, seed: int, home: Path, *, model: str | None = Non
         version = parts.twin_version(model)
     arms = (msgspec.structs.replace(scenario.bot.arms[0], version=version.version, share=1.0),)
     table = msgspec.structs.replace(scenario.bot, arms=arms)
-    return msgspec.structs.replace(
-        world, scenario=msgspec.structs.replace(scenario, bot=table), bot=Bot((version,))
-    )
+    return msgspec.structs.replace(world, scenario=msgspec.structs.replace(scenario, bot=table), bot=Bot((version,)))
 
 
 def _texts(parts: Installation, dataset: str) -> Mapping[str, Sequence[str]]:

@@ -36,6 +36,8 @@ class Sentiment:
         return float(self._analyser.polarity_scores(self._without_crowds(" ".join(words)))["compound"])
 
     def _without_crowds(self, text: str) -> str:
+        if text.isascii():
+            return text
         emojis = [place for place, character in enumerate(text) if character in self._analyser.emojis]
         if len(emojis) <= _EMOJIS:
             return text

@@ -1,32 +1,32 @@
-"""What a model says, known only from its confusion matrix and its confidence."""
+"""What a model says, known only from what its test saw."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from itertools import chain
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from headset.core.errors import InvalidInput
 from headset.twin.wheel import Wheel
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
     from numpy.typing import NDArray
 
+    from headset.registry.confusion import Confusion
     from headset.twin.catalogue import Catalogue
     from headset.twin.scenario import BotArm
+
+    Floats = NDArray[np.float64]
 
 _NEIGHBOURS_RATIO = 0.75
 _MIDDLE = 0.62
 _REACH = 0.3
 _CONCENTRATION = 8.0
 _SAMPLES = 512
-
-Confidence = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Prediction(Struct, frozen=True):
@@ -37,34 +37,25 @@ class Prediction(Struct, frozen=True):
     second: str
 
 
-class Confusion(Struct, frozen=True, kw_only=True):
-    """A model as its test saw it; ``headset train intent`` keeps it as ``confusion.json``.
+class Sureness(Struct, frozen=True):
+    """Confidences to draw from, for texts of one intent, where the model is right and where it is wrong."""
 
-    Attributes:
-        intents: The model's intents, K of them.
-        counts: Shape (K, K): test rows by true intent (row) and by what the model said (column).
-        right: Its confidence on each row it got right.
-        wrong: And on each it got wrong.
-        threshold: The confidence from which it answers alone.
-    """
-
-    intents: tuple[str, ...]
-    counts: tuple[tuple[Annotated[int, Meta(ge=0)], ...], ...]
-    right: tuple[Confidence, ...]
-    wrong: tuple[Confidence, ...]
-    threshold: Confidence
+    right: list[float]
+    wrong: list[float]
 
 
 class Behaviour:
     """Draws what a model would say to a text of a given intent.
 
     Args:
-        said: For each true intent, the weights of what the model says.
-        right: Confidences to draw from where it is right, sorted or not.
-        wrong: And where it is wrong, or has never learned the intent.
+        said: For each intent it knows, the weights of what it says of its texts.
+        sureness: For each of them.
+        unlearned: Confidences to draw from where it has never learned the intent; it is always wrong there.
     """
 
-    def __init__(self, said: dict[str, dict[str, float]], right: NDArray[np.float64], wrong: NDArray[np.float64]) -> None:
+    def __init__(
+        self, said: Mapping[str, Mapping[str, float]], sureness: Mapping[str, Sureness], unlearned: list[float]
+    ) -> None:
         self._intents = tuple(said)
         self._said = {intent: Wheel(weights) for intent, weights in said.items()}
         self._errors = {
@@ -72,28 +63,32 @@ class Behaviour:
             for intent, weights in said.items()
             if any((others := {name: weight for name, weight in weights.items() if name != intent}).values())
         }
-        self._right = right.tolist()
-        self._wrong = wrong.tolist()
+        self._sureness = sureness
+        self._unlearned = unlearned
 
     def predict(self, intent: str, random: Random, *, accuracy_loss: float = 0.0) -> Prediction:
         """What it says of a text with this ``intent``; in ``accuracy_loss`` of the cases it was right, it is not."""
         wheel = self._said.get(intent)
-        said = random.choice(self._intents) if wheel is None else wheel.draw(random)
+        if wheel is None:
+            return Prediction(
+                random.choice(self._intents), random.choice(self._unlearned), random.choice(self._intents)
+            )
+        said = wheel.draw(random)
         if said == intent and accuracy_loss > 0 and intent in self._errors and random.random() < accuracy_loss:
             said = self._errors[intent].draw(random)
-        confidence = random.choice(self._right if said == intent else self._wrong)
-        second = intent if said != intent and wheel is not None else self._intents[random.randrange(len(self._intents))]
-        return Prediction(said, confidence, second)
+        sureness = self._sureness[intent]
+        if said != intent:
+            return Prediction(said, random.choice(sureness.wrong), intent)
+        return Prediction(said, random.choice(sureness.right), random.choice(self._intents))
 
 
 def behave_as(arm: BotArm, catalogue: Catalogue, seed: int) -> Behaviour:
     """A model made up from an arm's accuracy and sureness: it mostly confuses intents of one group."""
     chance = np.random.Generator(np.random.PCG64(seed))
-    middle, reach = _MIDDLE, _REACH * arm.sureness
-    samples = [
-        np.sort(chance.beta(mean * _CONCENTRATION, (1 - mean) * _CONCENTRATION, _SAMPLES)).round(4)
-        for mean in (middle + reach, middle - reach)
-    ]
+    right, wrong = (
+        np.sort(chance.beta(mean * _CONCENTRATION, (1 - mean) * _CONCENTRATION, _SAMPLES)).round(4).tolist()
+        for mean in (_MIDDLE + _REACH * arm.sureness, _MIDDLE - _REACH * arm.sureness)
+    )
     said = {}
     for intent in catalogue.usual:
         others = [name for name in catalogue.usual if name != intent]
@@ -104,75 +99,64 @@ def behave_as(arm: BotArm, catalogue: Catalogue, seed: int) -> Behaviour:
         for name in near:
             weights[name] += (1 - arm.accuracy) * _NEIGHBOURS_RATIO / len(near)
         said[intent] = weights
-    return Behaviour(said, samples[0], samples[1])
+    return Behaviour(said, dict.fromkeys(said, Sureness(right, wrong)), wrong)
 
 
 def behave_like(confusion: Confusion) -> Behaviour:
-    """The model of a confusion matrix, its test taken at its word."""
-    counts = _matrix(confusion)
-    return _behaviour(confusion, counts + _prior(counts), np.array(confusion.right), np.array(confusion.wrong))
+    """The model that does as its test saw it do."""
+    return _fit(confusion, lambda weights: weights)
 
 
 def imagine(confusion: Confusion, chance: np.random.Generator) -> Behaviour:
-    """A model that may stand behind the test's counts: rows from their Dirichlet posterior, confidences resampled.
+    """One of the models that may stand behind the test, drawn from their posterior.
 
-    The prior has the weight of one test row: right as often as all rows together, wrong as they are.
+    What is said of an intent has a Dirichlet posterior, and so have the confidences, right and wrong: a Dirichlet
+    process (Ferguson 1973), whose draws keep to the values seen. The prior of each weighs as much as one test row,
+    and says that an intent is like all others: right as often, wrong by the same answers, as sure.
     """
-    counts = _matrix(confusion)
-    weights = np.array([chance.dirichlet(row) for row in np.maximum(counts + _prior(counts), 1e-9)])
-    right, wrong = (
-        chance.choice(np.array(values), max(len(values), 1)) if values else np.zeros(1)
-        for values in (confusion.right, confusion.wrong)
-    )
-    return _behaviour(confusion, weights, right, wrong)
+    return _fit(confusion, chance.standard_gamma)  # gammas in proportion are a Dirichlet draw
 
 
-def read_confusion(path: Path) -> Confusion:
-    """Read a ``confusion.json``.
-
-    Raises:
-        InvalidInput: it cannot be read, or is no confusion matrix.
-    """
-    try:
-        confusion = msgspec.json.decode(path.read_bytes(), type=Confusion)
-    except OSError as error:
-        raise InvalidInput("confusion", f"{path} cannot be read ({error.strerror}); name a confusion.json") from None
-    except msgspec.DecodeError as error:
-        raise InvalidInput("confusion", f"{path} is no confusion matrix ({error}); 'headset train' writes one") from None
-    size = len(confusion.intents)
-    if size == 0 or len(set(confusion.intents)) < size:
-        raise InvalidInput("confusion", f"{path} has {size} intents, some twice; each needs one row")
-    if len(confusion.counts) != size or any(len(row) != size for row in confusion.counts):
-        raise InvalidInput("confusion", f"{path} has counts that are not {size} rows of {size}")
-    if not any(map(any, confusion.counts)) or not confusion.right + confusion.wrong:
-        raise InvalidInput("confusion", f"{path} holds no test row; measure the model on some")
-    return confusion
+def _fit(confusion: Confusion, draw: Callable[[Floats], Floats]) -> Behaviour:
+    """A model from what the test saw and the prior, all weights handed through ``draw``."""
+    names = confusion.intents
+    counts = np.array(confusion.counts, dtype=np.float64)
+    said = {
+        name: dict(zip(names, draw(row).tolist(), strict=True))
+        for name, row in zip(names, counts + _prior(counts), strict=True)
+    }
+    right, wrong = _pool(confusion.right), _pool(confusion.wrong)
+    every = np.concatenate([right[0], wrong[0]])
+    nobodys = every, np.full(len(every), -1)
+    pools = [pool if len(pool[0]) else nobodys for pool in (right, wrong)]
+    sureness = {
+        name: Sureness(*(_confidences(values, intents == place, draw) for values, intents in pools))
+        for place, name in enumerate(names)
+    }
+    return Behaviour(said, sureness, _confidences(every, np.arange(len(every)) >= len(right[0]), draw))
 
 
-def _matrix(confusion: Confusion) -> NDArray[np.float64]:
-    return np.array(confusion.counts, dtype=np.float64)
+def _pool(confidences: Sequence[Sequence[float]]) -> tuple[Floats, NDArray[np.int_]]:
+    """All confidences, and the place of the intent each belongs to."""
+    intents = np.repeat(np.arange(len(confidences)), [len(some) for some in confidences])
+    return np.fromiter(chain.from_iterable(confidences), np.float64), intents
 
 
-def _prior(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _confidences(values: Floats, own: NDArray[np.bool_], draw: Callable[[Floats], Floats]) -> list[float]:
+    """A sample of fixed size: ``values`` in proportion to weights, of 1 for its ``own`` and 1 for all together."""
+    bounds = np.cumsum(draw(own.astype(np.float64) + 1 / len(values)))
+    places = np.searchsorted(bounds, (np.arange(_SAMPLES) + 0.5) / _SAMPLES * bounds[-1])
+    return [float(value) for value in values[places]]
+
+
+def _prior(counts: Floats) -> Floats:
     """Shape (K, K), each row sums to 1: what one would expect of an intent that was never tested."""
     size = len(counts)
-    total = counts.sum()
-    accuracy = (np.trace(counts) + 0.5) / (total + 1)
-    wrong = counts.sum(axis=0) - np.diag(counts) + 1 / size
-    prior = np.tile(wrong, (size, 1))
+    if size == 1:
+        return np.ones((1, 1))
+    accuracy = (np.trace(counts) + 0.5) / (counts.sum() + 1)
+    prior = np.tile(counts.sum(axis=0) - np.diag(counts) + 1 / size, (size, 1))
     np.fill_diagonal(prior, 0.0)
-    rows = prior.sum(axis=1, keepdims=True)
-    prior = np.divide((1 - accuracy) * prior, rows, out=np.zeros_like(prior), where=rows > 0)
-    np.fill_diagonal(prior, accuracy if size > 1 else 1.0)
+    prior *= (1 - accuracy) / prior.sum(axis=1, keepdims=True)
+    np.fill_diagonal(prior, accuracy)
     return prior
-
-
-def _behaviour(
-    confusion: Confusion, weights: NDArray[np.float64], right: NDArray[np.float64], wrong: NDArray[np.float64]
-) -> Behaviour:
-    said = {
-        intent: dict(zip(confusion.intents, row.tolist(), strict=True))
-        for intent, row in zip(confusion.intents, weights, strict=True)
-    }
-    either = np.concatenate([right, wrong])
-    return Behaviour(said, right if len(right) else either, wrong if len(wrong) else either)

@@ -62,9 +62,11 @@ class Guess:
             case "ask" | "retry":
                 return self._behaviour.predict(contact.intent, contact.random, accuracy_loss=contact.accuracy_loss)
             case "person" | "thanks":
-                return Prediction(PERSON if request == "person" else THANKS, _SURE, contact.intent)
+                read = self._behaviour.predict(PERSON if request == "person" else THANKS, contact.words)
+                return Prediction(read.intent, _SURE, read.second)
             case _:
-                return Prediction(contact.intent, round(contact.words.betavariate(*_UNSURE), 4), THANKS)
+                read = self._behaviour.predict(contact.intent, contact.words)
+                return Prediction(read.intent, round(contact.words.betavariate(*_UNSURE), 4), read.second)
 
 
 class Reader:

@@ -68,12 +68,14 @@ def assign_queues(scenario: Scenario, catalogue: Catalogue) -> dict[str, str]:
             if what not in catalogue.groups and what not in groups:
                 raise InvalidInput(key, f"names {what!r}, which is neither an intent nor a group{_known(catalogue)}")
             for intent, group in catalogue.groups.items():
-                if intent == what or (group == what and intent not in queue.takes):
-                    if taken.setdefault(intent, name) != name:
-                        raise InvalidInput(key, f"names {what!r}, but {intent!r} belongs to {taken[intent]!r} already")
+                meant = intent == what or (group == what and intent not in queue.takes)
+                if meant and taken.setdefault(intent, name) != name:
+                    raise InvalidInput(key, f"names {what!r}, but {intent!r} belongs to {taken[intent]!r} already")
     left = [intent for intent in catalogue.groups if intent not in taken]
     if left and not rest:
-        raise InvalidInput("queues", f"none takes {left[0]!r}; add it to 'takes', or a queue without 'takes' for the rest")
+        raise InvalidInput(
+            "queues", f"none takes {left[0]!r}; add it to 'takes', or a queue without 'takes' for the rest"
+        )
     return taken | dict.fromkeys(left, rest[0] if rest else "")
 
 

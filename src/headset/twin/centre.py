@@ -7,9 +7,9 @@ contact, so two runs with one seed meet the same customers, whatever the bot or 
 from __future__ import annotations
 
 import math
-from datetime import timedelta
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, cast
 
 import simpy
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from random import Random
 
-    from headset.events.schema import FeedbackAction
+    from headset.events.schema import FeedbackAction, Resolution
     from headset.twin.catalogue import Catalogue
     from headset.twin.demand import Arrival
+    from headset.twin.floor import Skill
     from headset.twin.scenario import Channel, Scenario, Team
     from headset.twin.stage import Stage
 
@@ -42,6 +43,7 @@ _BOT_S = 1.5
 _SPREAD = 0.6
 _MISROUTED_RATIO = 0.25
 _TRIES = 2
+_SOONEST_S = 600.0
 _ATTEMPTS = 5
 _URGENCY: dict[Channel, int] = {"voice": 0, "chat": 0, "email": 1}
 
@@ -67,11 +69,13 @@ class Centre:
         days: How many from the scenario's start; None to go on until nobody steps any more.
         on_end: Told of each contact, and how it went, when that is settled.
         name: Begins the ids of conversations.
+        env: Of simpy, at time 0; a new one when left out.
 
     Attributes:
         env: Of simpy; its time is seconds since the start.
         tally: What is known so far.
         lost: Conversations that the stage could not go on with.
+        under_way: Conversations that are not over.
     """
 
     def __init__(
@@ -84,10 +88,12 @@ class Centre:
         days: float | None,
         on_end: Callable[[Contact, Course], None] | None = None,
         name: str = "twin",
+        env: simpy.Environment | None = None,
     ) -> None:
-        self.env = simpy.Environment()
+        self.env = env or simpy.Environment()
         self.tally = Tally()
         self.lost = 0
+        self.under_way = 0
         self._scenario = scenario
         self._catalogue = catalogue
         self._stage = stage
@@ -101,7 +107,7 @@ class Centre:
         self._queue_of = assign_queues(scenario, catalogue)
         self._floor = Floor(self.env)
         self._members: dict[Agent, Member] = {}
-        self._skills = {(queue, language) for team in scenario.teams for queue in team.queues for language in team.languages}
+        self._skills = {skill for team in scenario.teams for skill in _skills(team)}
         self._hire()
         self.env.process(self._arrive())
         if days is not None:
@@ -126,11 +132,17 @@ class Centre:
             pass
         return self.tally
 
+    def figures(self) -> dict[str, float | None]:
+        """The true KPIs so far; see :meth:`headset.twin.tally.Tally.figures`."""
+        if self.env.now < self._until_s:
+            self._close()
+        return self.tally.figures(self._scenario.costs)
+
     # -- staff ---------------------------------------------------------------------------------
 
     def _hire(self) -> None:
         for team in self._scenario.teams:
-            skills = [(queue, language) for queue in team.queues for language in team.languages]
+            skills = _skills(team)
             biased = round(team.automation_bias * team.agents)
             for number in range(team.agents):
                 agent = Agent(f"{team.name}-{number + 1}", skills)
@@ -165,7 +177,7 @@ class Centre:
             self._floor.end_shift(agent)
 
     def _close(self) -> None:
-        """The period is over: occupancy is what it was until now."""
+        """Take in what agents did until now; after the period they are not counted."""
         self._floor.settle()
         self.tally.busy_s, self.tally.staffed_s = self._floor.busy_s, self._floor.staffed_s
 
@@ -196,10 +208,10 @@ class Centre:
 
     def _come_back(self, contact: Contact, return_s: float) -> Steps:
         yield self.env.timeout(return_s)
-        self._stage.report(contact, Outcome(reopened=True))
+        self._attempt(lambda: self._stage.report(contact, Outcome(reopened=True)))
         if self.env.now >= self._until_s:
             return
-        conversation_id = f"{contact.conversation_id.partition('.')[0]}.{contact.attempt + 1}"
+        conversation_id = f"{contact.conversation_id.removesuffix(f'.{contact.attempt}')}.{contact.attempt + 1}"
         again = Contact(
             conversation_id, contact.customer, contact.intent, contact.channel, self.env.now, str(self._seed)
         )
@@ -218,10 +230,13 @@ class Centre:
 
     def _guarded(self, contact: Contact) -> Steps:
         """A contact that the stage cannot go on with is lost; the others go on."""
+        self.under_way += 1
         try:
             yield from self._serve(contact)
         except StorageFailed:
             self.lost += 1
+        finally:
+            self.under_way -= 1
 
     def _serve(self, contact: Contact) -> Steps:
         course = Course()
@@ -269,7 +284,8 @@ class Centre:
     def _meet_people(self, contact: Contact, course: Course, decision: Decision) -> Steps:
         """Wait, be answered, and be passed on when the bot took the problem for one of another queue."""
         queue = right = self._queue_of[contact.intent]
-        if course.said is not None and self._can_answer(guess := self._queue_of.get(course.said, right), contact):
+        guess = right if decision.intent is None else self._queue_of.get(decision.intent, right)
+        if self._can_answer(guess, contact):
             queue = guess
         judged = False
         while True:
@@ -286,7 +302,7 @@ class Centre:
                 followed = None if judged else self._judge(contact, decision, agent)
                 judged = True
                 if queue == right:
-                    yield from self._help(contact, course, agent, followed=followed)
+                    yield from self._help(contact, course, agent, decision, followed=followed)
                     return
                 yield from self._pass_on(contact, course, agent)
             finally:
@@ -300,10 +316,8 @@ class Centre:
         mean_s = self._scenario.customers.patience_s.get(contact.channel)
         patience_s = None if mean_s is None else contact.random.expovariate(1 / mean_s)
         began = self.env.now
-        waiting = self._floor.request(
-            (queue, contact.customer.language), patience_s, urgency=_URGENCY[contact.channel]
-        )
-        agent = yield waiting
+        waiting = self._floor.request((queue, contact.customer.language), patience_s, urgency=_URGENCY[contact.channel])
+        agent = cast("Agent | None", (yield waiting))
         if not course.answered:
             course.first_wait_s = self.env.now - began
             limit_s = self._scenario.queues[queue].service_level_s
@@ -331,11 +345,13 @@ class Centre:
         self._stage.judge(contact, decision, action, agent.agent_id, verdict)
         return action in {"accepted", "edited"} and decision.suggested
 
-    def _help(self, contact: Contact, course: Course, agent: Agent, *, followed: bool | None) -> Steps:
+    def _help(
+        self, contact: Contact, course: Course, agent: Agent, decision: Decision, *, followed: bool | None
+    ) -> Steps:
         """Talk, then write it up."""
         random, team = contact.random, self._members[agent].team
         queue = self._scenario.queues[self._queue_of[contact.intent]]
-        right = course.said == contact.intent
+        right = decision.intent == contact.intent
         course.misled = bool(followed) and not right
         talk_s = _spread(queue.handle_s * team.pace, queue.shape, random)
         wrap_s = _spread(queue.wrap_s * team.pace, queue.shape, random)
@@ -357,7 +373,7 @@ class Centre:
         self._stage.end(contact, "agent")
         yield self.env.timeout(wrap_s)
         course.handled_s += talk_s + wrap_s
-        resolution = "resolved" if course.solved else "unresolved"
+        resolution: Resolution = "resolved" if course.solved else "unresolved"
         self._stage.report(contact, Outcome(resolution=resolution, handle_time_s=round(course.handled_s, 1)))
 
     def _pass_on(self, contact: Contact, course: Course, agent: Agent) -> Steps:
@@ -381,7 +397,8 @@ class Centre:
             self.env.process(self._later(delay_s, contact, Outcome(csat=course.satisfaction)))
         ratio = customers.relapse_ratio if course.solved else customers.return_ratio
         if random.random() < ratio and contact.attempt < _ATTEMPTS:
-            course.return_s = random.triangular(600.0, customers.return_days * DAY_S, 0.1 * customers.return_days * DAY_S)
+            longest_s = customers.return_days * DAY_S
+            course.return_s = random.triangular(_SOONEST_S, longest_s, 0.1 * longest_s)
             self.env.process(self._come_back(contact, course.return_s))
         if course.bot_ended and decision.intent is not None and random.random() < self._scenario.bot.review_ratio:
             self.env.process(self._review(contact, decision, random.uniform(1, 24) * HOUR_S))
@@ -405,6 +422,10 @@ class Centre:
 
     def _think(self, contact: Contact) -> float:
         return _spread(_THINKS_S[contact.channel], "lognormal", contact.random)
+
+
+def _skills(team: Team) -> list[Skill]:
+    return [(queue, language) for queue in team.queues for language in team.languages]
 
 
 def _spread(mean: float, shape: Literal["lognormal", "exponential"], random: Random) -> float:

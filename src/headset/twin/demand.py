@@ -1,12 +1,14 @@
 """Demand: when customers get in touch, and what about. A Poisson process whose rate changes with the calendar.
 
-Within an hour the rate is constant, so the arrivals of an hour are a Poisson number of uniform moments (Lewis and
-Shedler 1979). Each hour has randomness of its own: a year can be drawn from any day on.
+The ordinary rate is constant within an hour, so its arrivals are a Poisson number of uniform moments; those of an
+incident are spread as its triangle is, by inverting the integrated rate (Çinlar 1975, Introduction to Stochastic
+Processes, chapter 4). Each hour has randomness of its own: a year can be drawn from any day on.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+import math
+from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -14,15 +16,15 @@ import numpy as np
 from msgspec import Struct
 
 from headset.twin.catalogue import THANKS
+from headset.twin.scenario import Incident, Where
 from headset.twin.wheel import Wheel
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from headset.twin.catalogue import Catalogue
-    from headset.twin.scenario import Change, Incident, Occasion, Scenario, Where
+    from headset.twin.scenario import Change, Occasion, Scenario
 
 HOUR_S = 3_600.0
+_HOUR = timedelta(hours=1)
 _DAY_H = 24
 _RISE = 0.1
 
@@ -113,8 +115,8 @@ class Demand:
             found = [Arrival(start_s + HOUR_S * random.random(), wheel.draw(random), {}) for _ in range(count)]
         for incident, extra in hour.incidents:
             found += [
-                Arrival(start_s + HOUR_S * random.random(), incident.intent, incident.where, incident.name)
-                for _ in range(chance.poisson(extra))
+                Arrival(start_s + HOUR_S * moment, incident.intent, incident.where, incident.name)
+                for moment in moments(incident, hour.start, random, chance.poisson(extra))
             ]
         return sorted(found, key=lambda arrival: arrival.time_s)
 
@@ -131,16 +133,46 @@ def progress(change: Change, moment: datetime) -> float:
 
 
 def intensity(incident: Incident, moment: datetime) -> float:
-    """How strong an incident is in the hour from ``moment``, from 0 to 1: up within a tenth of its time, then down."""
-    steps = (moment + timedelta(minutes=minute) for minute in range(5, 60, 10))
-    passed = [(step - incident.start) / timedelta(hours=incident.hours) for step in steps]
-    return sum(_triangle(share) for share in passed) / len(passed)
+    """Mean strength of an incident in the hour from ``moment``, from 0 to 1: up within a tenth of its time, then down.
+
+    >>> from datetime import datetime
+    >>> from headset.twin.scenario import Incident
+    >>> storm = Incident(
+    ...     name="storm", start=datetime(2026, 3, 2, 10), hours=10, intent="storm_outage", contacts_per_hour=60
+    ... )
+    >>> round(intensity(storm, datetime(2026, 3, 2, 10)), 2), round(intensity(storm, datetime(2026, 3, 2, 19)), 3)
+    (0.5, 0.056)
+    """
+    first, last = _span(incident, moment)
+    return (_area(last) - _area(first)) * incident.hours
 
 
-def _triangle(passed: float) -> float:
-    if not 0 <= passed <= 1:
-        return 0.0
-    return passed / _RISE if passed < _RISE else (1 - passed) / (1 - _RISE)
+def moments(incident: Incident, start: datetime, random: Random, count: int) -> list[float]:
+    """When, as fractions of the hour from ``start``, an incident's contacts come."""
+    first, last = _span(incident, start)
+    low, high = _area(first), _area(last)
+    begins = (incident.start - start) / _HOUR
+    return [
+        min(max(begins + incident.hours * _inverse(low + (high - low) * random.random()), 0.0), 1.0)
+        for _ in range(count)
+    ]
+
+
+def _span(incident: Incident, moment: datetime) -> tuple[float, float]:
+    """The part of the incident's time, from 0 to 1, that lies in the hour from ``moment``."""
+    first = (moment - incident.start) / _HOUR / incident.hours
+    last = first + 1 / incident.hours
+    return min(max(first, 0.0), 1.0), min(max(last, 0.0), 1.0)
+
+
+def _area(passed: float) -> float:
+    """Under the triangle of height 1 from 0 to ``passed``."""
+    return passed**2 / (2 * _RISE) if passed < _RISE else 0.5 - (1 - passed) ** 2 / (2 * (1 - _RISE))
+
+
+def _inverse(area: float) -> float:
+    """Where :func:`_area` has this value."""
+    return math.sqrt(2 * _RISE * area) if area < _RISE / 2 else 1 - math.sqrt(max(0.5 - area, 0.0) * 2 * (1 - _RISE))
 
 
 def _falls_on(occasion: Occasion, moment: datetime) -> bool:

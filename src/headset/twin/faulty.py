@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,7 +64,15 @@ class Faults:
         return [told, told] if twice else [told]
 
     def _active(self, kind: str, contact: Contact, now_s: float) -> Iterator[Fault]:
+        now = self._start + timedelta(seconds=now_s)
         for fault in self._faults:
-            if fault.kind == kind and fault.start <= self._start + timedelta(seconds=now_s) < fault.end:
-                if fault.share >= 1 or contact.words.random() < fault.share:
-                    yield fault
+            if fault.kind == kind and fault.start <= now < fault.end and _hits(fault, contact, now_s):
+                yield fault
+
+
+def _hits(fault: Fault, contact: Contact, now_s: float) -> bool:
+    """Decided by the event alone, so that a fault changes nothing but what it says."""
+    if fault.share >= 1:
+        return True
+    chance = Random(f"{fault.name}:{contact.conversation_id}:{now_s}")  # noqa: S311 - a simulation
+    return chance.random() < fault.share

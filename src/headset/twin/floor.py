@@ -46,9 +46,10 @@ class Agent:
 class Waiting(Event):
     """Succeeds with the agent who takes the customer, or with None when they gave up."""
 
-    def __init__(self, env: Environment, began: float) -> None:
-        super().__init__(env)
-        self.began = began
+    def give_up(self, _: Event) -> None:
+        """Unless an agent was quicker."""
+        if not self.triggered:
+            self.succeed()
 
 
 class Floor:
@@ -95,7 +96,7 @@ class Floor:
         Returns:
             An event; its value is the agent, to be given back with :meth:`release`, or None.
         """
-        waiting = Waiting(self._env, self._env.now)
+        waiting = Waiting(self._env)
         fitting = [agent for agent in self._idle if skill in agent.skills]
         if fitting:
             agent = min(fitting, key=lambda one: len(one.skills))
@@ -104,7 +105,7 @@ class Floor:
             return waiting
         heappush(self._lines.setdefault(skill, []), (urgency, next(self._arrival), waiting))
         if patience_s is not None:
-            self._env.timeout(patience_s).callbacks.append(lambda _: None if waiting.triggered else waiting.succeed())
+            self._env.timeout(patience_s).callbacks.append(waiting.give_up)
         return waiting
 
     def release(self, agent: Agent) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack, nullcontext
-from datetime import UTC
+from contextlib import nullcontext
 from random import Random
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 import msgspec
+import simpy
 from msgspec import Struct
 
 from headset.core.clock import MICROSECONDS, ManualClock
@@ -22,6 +22,7 @@ from headset.twin.faulty import Faults
 from headset.twin.recorded import Recorded
 from headset.twin.script import Script
 from headset.twin.silent import Silent
+from headset.twin.simulated_clock import SimulatedClock
 from headset.twin.tally import KPIS, Tally
 from headset.twin.truth import Beginning, TrueEffect, TrueKpis, TruthFile, episodes, true_contact
 from headset.twin.unsealed import Unsealed
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from headset.events.door import Door
     from headset.events.log import Log
-    from headset.twin.scenario import Scenario
     from headset.twin.stage import Contact
     from headset.twin.tally import Course
     from headset.twin.world import World
@@ -83,7 +83,7 @@ class Ended(Struct, frozen=True, tag=True, array_like=True):
 Message = Happened | Compared | Ended
 
 
-def generate(
+def generate(  # noqa: PLR0913 - each is a part of its own
     world: World,
     *,
     log: Log,
@@ -139,7 +139,7 @@ def generate(
     raise StorageFailed("the simulation ended early; its message is above")
 
 
-def tell(  # noqa: PLR0913 - positional, for another process
+def tell(
     world: World,
     score: Callable[[str], float],
     seed: int,
@@ -151,49 +151,42 @@ def tell(  # noqa: PLR0913 - positional, for another process
     """The same as a stream of messages, in order of time."""
     scenario = world.scenario
     arms: dict[str | None, Tally] = {}
-    with ExitStack() as stack:
-        lines = None if truth is None else stack.enter_context(TruthFile(truth))
+    with TruthFile(truth) as lines:
 
         def settle(contact: Contact, course: Course) -> None:
             if len(scenario.bot.arms) > 1:
                 arms.setdefault(course.arm, Tally()).count(contact, course)
-            if lines is not None:
-                lines.write(true_contact(contact, course, scenario.start))
+            lines.write(true_contact(contact, course, scenario.start))
 
-        clock = ManualClock(_microseconds(scenario))
+        env = simpy.Environment()
+        clock = SimulatedClock(env, scenario.start)
         stage = Recorded(
+            env=env,
             clock=clock,
-            ids=Ids(clock, Random(f"{seed}:ids")),  # noqa: S311 - equal seeds give equal ids
+            ids=Ids(clock, Random(f"{seed}:{name}:ids")),  # noqa: S311 - equal seeds give equal ids
             script=Script(scenario, world.utterances),
             faults=Faults(scenario),
             bot=world.bot,
             score=score,
             model=model,
-            start_us=clock.now(),
-            now_s=lambda: centre.env.now,
             until_s=days * DAY_S,
         )
-        centre = Centre(scenario, world.catalogue, stage, seed=seed, days=days, on_end=settle, name=name)
-        if lines is not None:
-            lines.write(Beginning(scenario.name, seed, scenario.start, days))
-            for episode in episodes(scenario, days):
-                lines.write(episode)
+        centre = Centre(scenario, world.catalogue, stage, seed=seed, days=days, on_end=settle, name=name, env=env)
+        lines.write(Beginning(scenario.name, seed, scenario.start, days), *episodes(scenario, days))
         told: list[Unsealed] = []
         for fraction in centre.steps():
             told += stage.take()
             if len(told) >= _BATCH or fraction == 1.0:
                 yield Happened(fraction, told)
                 told = []
-        figures = centre.tally.figures(scenario.costs)
-        if lines is not None:
-            lines.write(TrueKpis(None, centre.tally.contacts, figures))
-            for arm, counted in sorted(arms.items(), key=str):
-                lines.write(TrueKpis(arm, counted.contacts, counted.figures(scenario.costs)))
+        arms[None] = centre.tally
+        for arm, counted in sorted(arms.items(), key=str):
+            lines.write(TrueKpis(arm, counted.contacts, counted.figures(scenario.costs)))
+        if truth is not None:
             for step, effects in true_effects(world, seed=seed, days=days):
                 yield Compared(step)
-                for effect in effects:
-                    lines.write(effect)
-        yield Ended(centre.tally.contacts, centre.lost, figures)
+                lines.write(*effects)
+        yield Ended(centre.tally.contacts, centre.lost, centre.tally.figures(scenario.costs))
 
 
 def true_effects(world: World, *, seed: int, days: float) -> Iterator[tuple[float, list[TrueEffect]]]:
@@ -222,9 +215,7 @@ def true_effects(world: World, *, seed: int, days: float) -> Iterator[tuple[floa
             differences = [one - other for one, other in pairs if one is not None and other is not None]
             if len(differences) >= _TWO:
                 error = stdev(differences) / math.sqrt(len(differences))
-                effects.append(
-                    TrueEffect(versions[arm].version, versions[0].version, kpi, fmean(differences), error)
-                )
+                effects.append(TrueEffect(versions[arm].version, versions[0].version, kpi, fmean(differences), error))
     yield 1.0, effects
 
 
@@ -235,7 +226,3 @@ def _everybody(world: World, arm: int, *, seed: int, days: float) -> dict[str, f
     scenario = msgspec.structs.replace(world.scenario, bot=table)
     bot = made_up_bot(table, world.catalogue, seed)
     return Centre(scenario, world.catalogue, Silent(bot), seed=seed, days=days).run().figures(scenario.costs)
-
-
-def _microseconds(scenario: Scenario) -> int:
-    return round(scenario.start.replace(tzinfo=UTC).timestamp() * MICROSECONDS)

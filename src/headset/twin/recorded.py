@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from typing import Literal
     from uuid import UUID
 
-    from headset.core.clock import ManualClock
+    from simpy import Environment
+
+    from headset.core.clock import Clock
     from headset.core.ids import Ids
-    from headset.events.schema import AnyPayload, FeedbackAction
+    from headset.events.schema import AnyPayload, FeedbackAction, Route, RouteReason
     from headset.twin.bot import Bot, Reading
     from headset.twin.faulty import Faults
     from headset.twin.script import Script
@@ -47,7 +49,7 @@ _LATENCY = (0.7, 0.35)
 class _Conversation:
     """What must be known of a conversation while it lasts."""
 
-    __slots__ = ("handed_off", "question", "read_as", "suggested", "turns", "with_person")
+    __slots__ = ("handed_off", "question", "read_as", "turns", "with_person")
 
     def __init__(self) -> None:
         self.turns = 0
@@ -55,38 +57,36 @@ class _Conversation:
         self.with_person = False
         self.question = ""
         self.read_as: str | None = None
-        self.suggested: list[tuple[UUID, str]] = []
 
 
 class Recorded:
     """A :class:`~headset.twin.stage.Stage` that turns what happens into events, in order; :meth:`take` them often.
 
     Args:
-        clock: Is moved along with the simulation.
+        env: Of the simulation; its time is seconds since the scenario's start.
+        clock: The same time as the log has it.
         ids: Gives every event its id; on that clock, so that ids grow with time.
         script: Finds the words.
         faults: Distorts what is told.
         bot: None where people answer everything.
         score: Sentiment of a text, -1 to 1.
-        start_us: When the scenario begins, in microseconds since the epoch.
-        now_s: The simulation's time, in seconds since then.
         until_s: What happens later is not taken down.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of its own
         self,
         *,
-        clock: ManualClock,
+        env: Environment,
+        clock: Clock,
         ids: Ids,
         script: Script,
         faults: Faults,
         bot: Bot | None,
         score: Callable[[str], float],
         model: str,
-        start_us: int,
-        now_s: Callable[[], float],
         until_s: float,
     ) -> None:
+        self._env = env
         self._clock = clock
         self._ids = ids
         self._script = script
@@ -94,8 +94,6 @@ class Recorded:
         self._bot = bot
         self._score = score
         self._model = model
-        self._start_us = start_us
-        self._now_s = now_s
         self._until_s = until_s
         self._open: dict[str, _Conversation] = {}
         self._replies: dict[tuple[str, str], deque[tuple[UUID, str]]] = {}
@@ -104,7 +102,7 @@ class Recorded:
     def ask(self, contact: Contact, request: Request) -> Decision:
         """See :meth:`Stage.ask`."""
         held = self._held(contact)
-        text = self._script.request(contact, request, self._now_s())
+        text = self._script.request(contact, request, self._env.now)
         if request in {"ask", "retry"}:
             held.question = text
         sentiment = round(self._score(text), 4)
@@ -120,6 +118,8 @@ class Recorded:
         if self._bot is None:
             return Decision("", None, "human", suggested=False)
         reading = self._bot.read(contact, request, text)
+        if request in {"ask", "retry"}:
+            held.read_as = reading.prediction.intent
         return self._decide(contact, held, reading, turn, sentiment)
 
     def answer(self, contact: Contact, answer: Answer, agent_id: str | None = None) -> None:
@@ -141,14 +141,16 @@ class Recorded:
     ) -> None:
         """See :meth:`Stage.judge`."""
         held = self._held(contact)
-        suggested = held.suggested[0][1] if held.suggested else None
-        if decision.suggested:
+        if decision.suggestions:
             self._tell(contact, SuggestionShown(decision_id=decision.decision_id, agent_id=agent_id))
-        if suggested is not None and action in {"accepted", "edited"}:
-            reply = suggested if action == "accepted" else f"{suggested} {self._script.addition(contact)}"
+        distance, own = None, False
+        if decision.suggestions and action == "accepted":
+            reply = decision.suggestions[0]
+        elif decision.suggestions and action == "edited":
+            reply = f"{decision.suggestions[0]} {self._script.addition(contact)}"
+            distance = round(edit_distance(decision.suggestions[0], reply), 4)
         else:
-            reply = self._script.answer(contact, "reply", held.question, contact.intent)
-        edited = action == "edited" and suggested is not None
+            reply, own = self._script.answer(contact, "reply", held.question, contact.intent), True
         self._tell(
             contact,
             FeedbackRecorded(
@@ -157,12 +159,12 @@ class Recorded:
                 agent_id=agent_id,
                 intent=intent,
                 reply=PENDING,
-                edit_distance=round(edit_distance(suggested or "", reply), 4) if edited else None,
+                edit_distance=distance,
             ),
             text=reply,
             field="reply",
         )
-        self._speak(contact, held, reply, agent_id, keep=True)
+        self._speak(contact, held, reply, agent_id, keep=own)
 
     def review(self, contact: Contact, decision: Decision, action: FeedbackAction, intent: str) -> None:
         """See :meth:`Stage.review`."""
@@ -178,7 +180,7 @@ class Recorded:
 
     def report(self, contact: Contact, outcome: Outcome) -> None:
         """See :meth:`Stage.report`."""
-        for told in self._faults.outcomes(contact, outcome, self._now_s()):
+        for told in self._faults.outcomes(contact, outcome, self._env.now):
             self._tell(
                 contact,
                 OutcomeRecorded(
@@ -203,7 +205,7 @@ class Recorded:
         return held
 
     def _started(self, contact: Contact) -> ConversationStarted:
-        language, segments = self._faults.attributes(contact, self._now_s())
+        language, segments = self._faults.attributes(contact, self._env.now)
         return ConversationStarted(
             channel=contact.channel,
             queue="front",
@@ -217,9 +219,9 @@ class Recorded:
     ) -> Decision:
         assert self._bot is not None  # noqa: S101
         prediction, serving = reading.prediction, self._bot.version(contact)
-        route, reason = ("human", "with_human") if held.with_person else (reading.route, reading.reason)
-        held.read_as = prediction.intent
-        held.suggested = list(self._replies.get((prediction.intent, contact.customer.language), ()))
+        route: Route = "human" if held.with_person else reading.route
+        reason: RouteReason = "with_human" if held.with_person else reading.reason
+        suggested = list(self._replies.get((prediction.intent, contact.customer.language), ()))
         decision_id = self._ids.new()
         served = DecisionServed(
             decision_id=str(decision_id),
@@ -235,13 +237,14 @@ class Recorded:
             latency_ms=round(contact.words.lognormvariate(*_LATENCY), 3),
             alternatives=[Alternative(prediction.second, round((1 - prediction.confidence) * 0.6, 4))],
             sentiment=sentiment,
-            suggestions=[reply_id for reply_id, _ in held.suggested],
+            suggestions=[reply_id for reply_id, _ in suggested],
         )
         self._tell(contact, served, event_id=decision_id)
         if route == "human" and not held.handed_off:
             held.handed_off = True
             self._tell(contact, self._handoff(served), text=held.question or turn.speaker, field="summary")
-        return Decision(served.decision_id, prediction.intent, route, suggested=bool(held.suggested))
+        texts = tuple(reply for _, reply in suggested)
+        return Decision(served.decision_id, prediction.intent, route, bool(texts), texts)
 
     def _handoff(self, served: DecisionServed) -> HandoffRequested:
         return HandoffRequested(
@@ -250,7 +253,7 @@ class Recorded:
             reason=served.reason,
             summary=PENDING,
             steps_tried=[],
-            due_time=self._time_us() + round(_SLA_S * MICROSECONDS),
+            due_time=self._clock.now() + round(_SLA_S * MICROSECONDS),
         )
 
     def _speak(self, contact: Contact, held: _Conversation, text: str, agent_id: str | None, *, keep: bool) -> None:
@@ -265,10 +268,9 @@ class Recorded:
         event_id = self._tell(contact, turn, text=text)
         if keep and agent_id is not None:
             place = (contact.intent, contact.customer.language)
-            self._replies.setdefault(place, deque(maxlen=_SUGGESTIONS)).appendleft((event_id, text))
-
-    def _time_us(self) -> int:
-        return self._start_us + round(self._now_s() * MICROSECONDS)
+            known = self._replies.setdefault(place, deque(maxlen=_SUGGESTIONS))
+            if text not in (reply for _, reply in known):
+                known.appendleft((event_id, text))
 
     def _tell(
         self,
@@ -279,14 +281,13 @@ class Recorded:
         text: str | None = None,
         field: str = "text",
     ) -> UUID:
-        time_us = self._time_us()
-        self._clock.advance((time_us - self._clock.now()) / MICROSECONDS)
-        event_id = event_id or self._ids.new()
-        if self._now_s() > self._until_s:
-            return event_id
+        if self._env.now > self._until_s:
+            return event_id or self._ids.new()
+        if event_id is None:
+            event_id = self._ids.new()
         event = Event(
             event_id=event_id,
-            event_time=time_us,
+            event_time=self._clock.now(),
             subject=subject_of(contact.conversation_id, contact.customer.customer_id),
             source=SOURCE,
             payload=payload,

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date, datetime, time
+from errno import EFBIG, EISDIR
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from headset.core.errors import InvalidInput
+from headset.twin.refusal import refuse, show
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 Channel = Literal["chat", "voice", "email"]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -26,12 +30,16 @@ Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}\Z")]
 Where = dict[str, str]
 """Customers or contacts with these attributes: a segment's name, ``language`` or ``channel``."""
 
+_BYTES = 262_144
+_PARTS = 1_000
+_MANY = Meta(max_length=1_000)
+
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file; unknown keys are refused."""
 
 
-class Texts(_Table):
+class Texts(_Table, frozen=True):
     """Where the customers' words come from.
 
     Attributes:
@@ -45,7 +53,7 @@ class Texts(_Table):
     error_ratio: Share = 0.06
 
 
-class Customers(_Table):
+class Customers(_Table, frozen=True):
     """The people who get in touch.
 
     Attributes:
@@ -55,7 +63,7 @@ class Customers(_Table):
         retry_ratio: Share of the others who first say it in other words.
         return_ratio: Share of unsolved contacts that come back.
         relapse_ratio: Share of solved contacts that come back all the same.
-        return_days: Days within which they come back, at most 14.
+        return_days: Days within which they come back, 0.1 to 14.
         survey_ratio: Share who answer the survey.
         survey_hours: Mean hours until they do.
     """
@@ -66,12 +74,12 @@ class Customers(_Table):
     retry_ratio: Share = 0.4
     return_ratio: Share = 0.6
     relapse_ratio: Share = 0.02
-    return_days: Annotated[float, Meta(gt=0, le=14)] = 14.0
+    return_days: Annotated[float, Meta(ge=0.1, le=14)] = 14.0
     survey_ratio: Share = 0.3
     survey_hours: Annotated[float, Meta(gt=0, le=336)] = 5.0
 
 
-class Occasion(_Table, kw_only=True):
+class Occasion(_Table, frozen=True, kw_only=True):
     """Days that differ: a holiday, a promotion, a launch.
 
     Attributes:
@@ -94,7 +102,7 @@ class Occasion(_Table, kw_only=True):
         return self.end or self.start
 
 
-class Calendar(_Table):
+class Calendar(_Table, frozen=True):
     """How the volume goes up and down; each profile is brought to the mean 1.
 
     Attributes:
@@ -107,10 +115,10 @@ class Calendar(_Table):
     hours: Annotated[tuple[Factor, ...], Meta(min_length=24, max_length=24)] = (1.0,) * 24
     weekdays: Annotated[tuple[Factor, ...], Meta(min_length=7, max_length=7)] = (1.0,) * 7
     months: Annotated[tuple[Factor, ...], Meta(min_length=12, max_length=12)] = (1.0,) * 12
-    occasions: tuple[Occasion, ...] = ()
+    occasions: Annotated[tuple[Occasion, ...], _MANY] = ()
 
 
-class Incident(_Table, kw_only=True):
+class Incident(_Table, frozen=True, kw_only=True):
     """Something breaks, and people ask about it all at once.
 
     Attributes:
@@ -129,7 +137,7 @@ class Incident(_Table, kw_only=True):
     where: Where = {}
 
 
-class Change(_Table, kw_only=True):
+class Change(_Table, frozen=True, kw_only=True):
     """A slow change: evenly from nothing at ``start`` to all of it at ``end``, and it stays.
 
     Attributes:
@@ -144,7 +152,7 @@ class Change(_Table, kw_only=True):
     words: dict[str, str] = {}
 
 
-class Unfairness(_Table, kw_only=True):
+class Unfairness(_Table, frozen=True, kw_only=True):
     """A segment the model reads worse.
 
     Attributes:
@@ -159,7 +167,7 @@ class Unfairness(_Table, kw_only=True):
     error_ratio: Share = 0.0
 
 
-class Fault(_Table, kw_only=True):
+class Fault(_Table, frozen=True, kw_only=True):
     """A planted fault in the data.
 
     Attributes:
@@ -177,7 +185,7 @@ class Fault(_Table, kw_only=True):
     share: Share = 1.0
 
 
-class Queue(_Table):
+class Queue(_Table, frozen=True):
     """A line of waiting customers.
 
     Attributes:
@@ -195,7 +203,7 @@ class Queue(_Table):
     service_level_s: Seconds = 20.0
 
 
-class Team(_Table, kw_only=True):
+class Team(_Table, frozen=True, kw_only=True):
     """Agents who work alike.
 
     Attributes:
@@ -224,7 +232,7 @@ class Team(_Table, kw_only=True):
     feedback_ratio: Share = 0.9
 
 
-class BotArm(_Table):
+class BotArm(_Table, frozen=True):
     """A model version that serves a share of the customers.
 
     Attributes:
@@ -240,7 +248,7 @@ class BotArm(_Table):
     sureness: Share = 0.6
 
 
-class Bot(_Table):
+class Bot(_Table, frozen=True):
     """What answers first.
 
     Attributes:
@@ -258,7 +266,7 @@ class Bot(_Table):
     review_ratio: Share = 0.05
 
 
-class Costs(_Table):
+class Costs(_Table, frozen=True):
     """What it costs, in any one currency.
 
     Attributes:
@@ -270,7 +278,7 @@ class Costs(_Table):
     bot_contact: Annotated[float, Meta(ge=0, le=1_000)] = 0.12
 
 
-class Scenario(_Table, kw_only=True):
+class Scenario(_Table, frozen=True, kw_only=True):
     """All of it.
 
     Attributes:
@@ -296,12 +304,12 @@ class Scenario(_Table, kw_only=True):
     segments: dict[Name, dict[Name, Share]] = {}
     customers: Customers = Customers()
     calendar: Calendar = Calendar()
-    incidents: tuple[Incident, ...] = ()
-    changes: tuple[Change, ...] = ()
-    unfairness: tuple[Unfairness, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    incidents: Annotated[tuple[Incident, ...], _MANY] = ()
+    changes: Annotated[tuple[Change, ...], _MANY] = ()
+    unfairness: Annotated[tuple[Unfairness, ...], _MANY] = ()
+    faults: Annotated[tuple[Fault, ...], _MANY] = ()
     queues: Annotated[dict[Name, Queue], Meta(min_length=1)]
-    teams: Annotated[tuple[Team, ...], Meta(min_length=1)]
+    teams: Annotated[tuple[Team, ...], Meta(min_length=1, max_length=1_000)]
     bot: Bot = Bot()
     costs: Costs = Costs()
 
@@ -329,48 +337,47 @@ def read_scenario(place: str) -> Scenario:
     """
     if place in scenario_names():
         return parse_scenario(_shipped().joinpath(f"{place}.toml").read_text(encoding="utf-8"))
-    path = Path(place)
     try:
-        text = path.read_bytes().decode()
+        text = _read(Path(place)).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise InvalidInput(
             "scenario",
-            f"{place[:200]!r} cannot be read ({reason}); name a TOML file or one of {', '.join(scenario_names())}",
+            f"{show(place)} cannot be read ({reason}); name a TOML file or one of {', '.join(scenario_names())}",
         ) from None
     return parse_scenario(text)
 
 
 def parse_scenario(text: str) -> Scenario:
     """A scenario from TOML; see :func:`read_scenario`."""
+    if any(line.count(".") > _PARTS for line in text.splitlines()):
+        raise InvalidInput("scenario", f"has a line with over {_PARTS} full stops; no key is nested that deep")
     try:
         tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidInput("scenario", f"is no TOML ({error}); see docs/twin.md") from None
+    except RecursionError:
+        raise InvalidInput("scenario", "is nested too deep; see docs/twin.md") from None
+    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits raises a plain one
+        raise InvalidInput("scenario", f"is no TOML ({str(error)[:200]}); see docs/twin.md") from None
     try:
         return msgspec.convert(tables, Scenario)
     except msgspec.ValidationError as error:
-        raise _explained(str(error), tables) from None
+        raise refuse(error, tables, Scenario, see="docs/twin.md") from None
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file of reasonable size.
+
+    Raises:
+        OSError: it cannot be read, is no file or too large.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(EISDIR, "it is no file")
+    with path.open("rb") as file:
+        found = file.read(_BYTES + 1)
+    if len(found) > _BYTES:
+        raise OSError(EFBIG, f"it has over {_BYTES:,} bytes")
+    return found
 
 
 def _shipped() -> Traversable:
     return resources.files("headset.twin").joinpath("scenarios")
-
-
-def _explained(problem: str, tables: dict[str, Any]) -> InvalidInput:
-    """The key, the value and the rule, from a message such as ``Expected `int` >= 1 - at `$.teams[0].agents```."""
-    rule, _, place = problem.partition(" - at `$")
-    key = place.rstrip("`").lstrip(".").replace("[...]", "")
-    shown = "" if (value := _value(key, tables)) is None else f" {value!r:.80};"
-    rule = rule.replace("Object contains unknown field", "there is no key").replace("Object missing required field", "lacks the key")
-    return InvalidInput(key or "scenario", f"is{shown} {rule[:1].lower()}{rule[1:]}; see docs/twin.md")
-
-
-def _value(key: str, tables: dict[str, Any]) -> object:
-    found: Any = tables
-    for part in key.replace("[", ".").replace("]", "").split(".") if key else ():
-        try:
-            found = found[int(part)] if isinstance(found, list) else found[part]
-        except (KeyError, ValueError, IndexError, TypeError):
-            return None
-    return None if isinstance(found, dict) else found

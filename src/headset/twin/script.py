@@ -43,9 +43,7 @@ class Script:
         language, channel, words = contact.customer.language, contact.channel, contact.words
         kind = _PHRASES.get(request)
         if kind is not None:
-            return self._utterances.say(
-                kind, language, channel, "customer", words, error_ratio=contact.error_ratio
-            )
+            return self._utterances.say(kind, language, channel, "customer", words, error_ratio=contact.error_ratio)
         return self._utterances.ask(
             THANKS if request == "thanks" else contact.intent,
             language,

@@ -125,7 +125,8 @@ class Tally(Struct):
           contacts, in seconds.
         * ``occupancy``: agents' busy time / their time at work.
         * ``csat``: mean satisfaction of all customers, 1 to 5, whether or not they answer a survey.
-        * ``cost_per_contact``: agents' time at work and the bot's conversations / contacts.
+        * ``cost_per_contact``: agents' time at work and the bot's conversations / contacts; None where agents' time
+          is not known, as for one of several arms.
         * ``accuracy``: first turns whose intent the bot got right / conversations with a bot.
         """
         cost = self.staffed_s / 3_600 * costs.agent_hour + self.with_bot * costs.bot_contact
@@ -140,7 +141,7 @@ class Tally(Struct):
             "aht_s": _ratio(self.handled_s, self.answered),
             "occupancy": _ratio(self.busy_s, self.staffed_s),
             "csat": _ratio(self.satisfaction, self.contacts),
-            "cost_per_contact": _ratio(cost, self.contacts),
+            "cost_per_contact": _ratio(cost, self.contacts) if self.staffed_s else None,
             "accuracy": _ratio(self.right, self.with_bot),
         }
 

@@ -6,6 +6,7 @@ conversation, when its end is known), ``kpis`` and ``effect`` (the last; a run t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -112,24 +113,33 @@ _decode = msgspec.json.Decoder(Line).decode
 class TruthFile:
     """Writes the lines.
 
+    Args:
+        path: A new file; None to write nothing.
+
     Raises:
         StorageFailed: from any method: the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._file: BinaryIO | None = None
+        if path is None:
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = path.open("xb")
+            self._file = path.open("xb")
         except FileExistsError:
             raise StorageFailed(f"{path} is there already; remove it, or name another with --truth") from None
         except OSError as error:
             raise StorageFailed(f"{path} cannot be written ({error.strerror}); name another with --truth") from error
 
-    def write(self, line: Line) -> None:
-        """Add a line."""
+    def write(self, *lines: Line) -> None:
+        """Add lines."""
+        if self._file is None:
+            return
         try:
-            self._file.write(_encode(line) + b"\n")
+            self._file.writelines(_encode(line) + b"\n" for line in lines)
+            self._file.flush()  # a run that is stopped leaves whole lines
         except OSError as error:
             raise StorageFailed(f"{self._path} cannot be written ({error.strerror}); the truth ends there") from error
 
@@ -139,13 +149,28 @@ class TruthFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        if self._file is not None:
+            with suppress(OSError):  # what could not be written has been told
+                self._file.close()
 
 
 def read_truth(path: Path) -> list[Line]:
-    """All lines of a truth file, for whoever judges the judges."""
-    with path.open("rb") as file:
-        return [_decode(line) for line in file]
+    """All lines of a truth file, for whoever judges the judges.
+
+    A last line that was cut short, because the machine stopped, is left out.
+
+    Raises:
+        StorageFailed: the file cannot be read, or a line is none of these.
+    """
+    found: list[Line] = []
+    try:
+        with path.open("rb") as file:
+            found += (_decode(line) for line in file if line.endswith(b"\n"))
+    except OSError as error:
+        raise StorageFailed(f"{path} cannot be read ({error.strerror})") from error
+    except msgspec.DecodeError as error:
+        raise StorageFailed(f"line {len(found) + 1} of {path} is damaged ({error})") from error
+    return found
 
 
 def episodes(scenario: Scenario, days: float) -> list[Episode | PlantedFault]:
@@ -162,9 +187,7 @@ def episodes(scenario: Scenario, days: float) -> list[Episode | PlantedFault]:
         for each in scenario.calendar.occasions
     ]
     found += [
-        Episode(
-            each.name, "emergent", each.start, each.start + timedelta(hours=each.hours), (each.intent,), each.where
-        )
+        Episode(each.name, "emergent", each.start, each.start + timedelta(hours=each.hours), (each.intent,), each.where)
         for each in scenario.incidents
     ]
     found += [
