@@ -205,6 +205,43 @@ def test_the_last_question_decides_the_queue(small, simulate):
     assert worse.transferred == worse.answered == worse.right
 
 
+def test_who_gives_up_in_a_second_line_was_answered_and_did_not_abandon(small, simulate):
+    teams = [
+        {"name": "technical", "agents": 5, "queues": ["technical"]},
+        {"name": "care", "agents": 1, "queues": ["care"], "shift": ["23:00:00", "23:30:00"]},
+    ]
+    scenario = small(
+        intents={"bill_dispute": 1.0}, channels={"chat": 1.0}, teams=teams, customers={"patience_s": {"chat": 60.0}}
+    )
+    run = simulate(scenario, days=0.5, bot=stubborn("slow_internet"))
+    assert run.tally.answered == run.tally.transferred == run.tally.contacts > 50
+    assert run.tally.abandoned == 0
+    assert not any(course.solved for _, course in run.courses)
+    assert {each.details[0].resolution for each in run.stage.all("report")} == {"abandoned", None}
+
+
+def test_only_the_wait_for_the_first_answer_decides_whether_it_came_in_time(small, simulate):
+    passed_on = in_time = 0
+    for _, course in simulate(small(contacts_per_day=700, bot={"threshold": 1.0, "arms": UNSURE})).courses:
+        assert course.in_time is (course.answered and course.first_wait_s <= 20)
+        assert course.first_wait_s == course.waited_s or course.transfers > 0
+        passed_on += course.first_wait_s < course.waited_s
+        in_time += course.in_time
+    assert min(passed_on, in_time) > 5
+
+
+def test_a_right_suggestion_that_is_followed_shortens_the_work(small, simulate):
+    def handled_s(said, assist_ratio):
+        teams = [{"name": name, "agents": 5, "queues": [name], "feedback_ratio": 1.0} for name in ("care", "technical")]
+        scenario = small(teams=teams, intents={"bill_dispute": 1.0}, bot={"assist_ratio": assist_ratio})
+        tally = simulate(scenario, bot=stubborn(said)).tally
+        return tally.handled_s / tally.answered
+
+    assert handled_s("bill_dispute", 0.5) == pytest.approx(40 + 300 * (1 - 0.9 * 0.5), rel=0.08)
+    assert handled_s("bill_dispute", 0.0) == pytest.approx(40 + 300, rel=0.08)
+    assert handled_s("late_fee", 0.5) == pytest.approx(40 + 300, rel=0.08)
+
+
 def test_a_transferred_customer_costs_time_and_satisfaction(small, simulate):
     scenario = small(intents={"bill_dispute": 1.0}, customers={"patience_s": {}}, contacts_per_day=100)
     wrong, right = (simulate(scenario, bot=stubborn(said)).tally for said in ("slow_internet", "bill_dispute"))
@@ -252,12 +289,14 @@ def test_a_made_up_bot_never_reads_what_nobody_taught_it(small, simulate):
         "contacts_per_hour": 20.0,
         "where": {"region": "north"},
     }
-    run = simulate(small(incidents=[storm]))
+    run = simulate(small(incidents=[storm], customers={"return_days": 1.0}))
     met = [(contact, course) for contact, course in run.courses if contact.incident == "storm"]
     assert len(met) > 50
     assert {contact.intent for contact, _ in met} == {"storm_outage"}
     assert {contact.customer.segments["region"] for contact, _ in met} == {"north"}
     assert all(course.said not in {"storm_outage", None} for _, course in met)
+    assert all((contact.incident == "storm") is (contact.intent == "storm_outage") for contact, _ in run.courses)
+    assert max(contact.attempt for contact, _ in met) > 1
 
 
 def test_unfairness_lowers_accuracy_only_where_it_says(small, simulate):
@@ -286,6 +325,7 @@ def office(small, simulate):
     return simulate(small(teams=teams, bot={"arms": []}, days=3, customers=NOBODY_RETURNS | {"patience_s": PATIENCE}))
 
 
+UNSURE = [{"version": "1", "accuracy": 0.5}]
 PATIENCE = {"chat": 240.0, "voice": 180.0}
 
 

@@ -202,6 +202,7 @@ def test_the_picture_grows_only_where_very_much_is_planted():
     assert 1200 < height < 2000
 
 
+@pytest.mark.filterwarnings("ignore:Glyph .* missing")
 def test_long_names_are_cut_and_do_not_overlap(texts):
     name = "a name as long as it may be and then some more words to reach it"
     assert len(name) == 64

@@ -174,7 +174,11 @@ REFUSED = {
     "an incident in a zone": (incident(start=START.replace(tzinfo=UTC)), "incidents[0].start", "zone"),
     "an incident for nobody": (incident(where={"region": "east"}), "incidents[0].where.region", "nobody has"),
     "an incident for few": (incident(where={"region": "south"}), "incidents[0].where", "0.0005 of 20000"),
-    "an incident for something unknown": (incident(where={"colour": "red"}), "incidents[0].where.'colour'", "no attr"),
+    "an incident for something unknown": (
+        incident(where={"colour": "red"}),
+        "incidents[0].where",
+        "'colour', which is no attr",
+    ),
     "two incidents of one name": (
         lambda t: (incident()(t), t["incidents"].append(t["incidents"][0])),
         "incidents[1].name",
@@ -212,6 +216,14 @@ REFUSED = {
         ),
         "contacts_per_day",
         "inf",
+    ),
+    "changes without end": (
+        plus(
+            "changes",
+            *({"name": f"n{n}", "start": START, "end": START + DAY, "intents": {"roaming": 1e3}} for n in range(200)),
+        ),
+        "changes",
+        "multiply an intent by up to inf",
     ),
     "the twin's languages": (lambda t: t.update(texts={"language": "fr"}), "texts.language", "'fr'"),
 }

@@ -5,7 +5,6 @@ from datetime import timedelta
 from importlib import resources
 from random import Random
 
-import msgspec
 import pytest
 
 from headset.twin.catalogue import phrasebook_catalogue
@@ -97,12 +96,11 @@ def test_the_words_that_change_are_words_that_customers_of_each_language_use(lan
     changed = Counter()
     for change in YEAR.changes:
         for intent in load_phrasebook(language).intents if change.words else ():
-            for number in range(30):
+            for _ in range(30):
                 seed = random.random()
                 before = utterances.ask(intent, language, "chat", Random(seed))
                 after = utterances.ask(intent, language, "chat", Random(seed), renamed=change.words)
                 changed[change.name] += before != after
-                assert number >= 0
     assert changed["hub for router"] > 10
     assert changed["new plan names"] > 10
     assert (changed["german words"] > 10) == (language == "de")
@@ -131,8 +129,8 @@ def test_the_unfair_bot_is_right_less_often_in_spanish_and_with_a_strong_accent_
 def test_the_broken_feed_has_all_kinds_of_faults():
     scenario = read_scenario("broken_feed")
     assert {fault.kind for fault in scenario.faults} == {"missing_field", "wrong_unit", "stuck_feed", "duplicates"}
-    alike = [msgspec.structs.replace(each, teams=(), faults=()) for each in (scenario, scenario)]
-    assert alike[0] == alike[1]
+    days = [(fault.start.day, fault.end.day) for fault in scenario.faults]
+    assert days == [(5, 6), (9, 9), (11, 12), (13, 13)]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from headset.core.errors import InvalidInput
 from headset.twin.phrasebook import load_phrasebook
+from headset.twin.refusal import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,11 +67,11 @@ def assign_queues(scenario: Scenario, catalogue: Catalogue) -> dict[str, str]:
         key = f"queues.{name}.takes"
         for what in queue.takes:
             if what not in catalogue.groups and what not in groups:
-                raise InvalidInput(key, f"names {what!r}, which is neither an intent nor a group{_known(catalogue)}")
+                raise InvalidInput(key, f"names {show(what)}, neither an intent nor a group{_known(catalogue)}")
             for intent, group in catalogue.groups.items():
                 meant = intent == what or (group == what and intent not in queue.takes)
                 if meant and taken.setdefault(intent, name) != name:
-                    raise InvalidInput(key, f"names {what!r}, but {intent!r} belongs to {taken[intent]!r} already")
+                    raise InvalidInput(key, f"names {show(what)}, but {intent!r} belongs to {taken[intent]!r} already")
     left = [intent for intent in catalogue.groups if intent not in taken]
     if left and not rest:
         raise InvalidInput(

@@ -185,5 +185,5 @@ def _multiply(weights: dict[str, float], factors: dict[str, float], share: float
 
 
 def _to_mean_one(profile: tuple[float, ...]) -> tuple[float, ...]:
-    mean = sum(profile) / len(profile)
-    return tuple(weight / mean for weight in profile)
+    total = sum(profile)
+    return tuple(weight * len(profile) / total for weight in profile)

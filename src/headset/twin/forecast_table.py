@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from rich.markup import escape
 from rich.table import Table
 
 from headset.twin.forecast import Forecast
@@ -47,7 +48,7 @@ def render(found: Forecast | WhatIf) -> Table:
             table.add_row(_FORMS[kpi].title, _mean(kpi, estimate), _interval(kpi, estimate))
         return table
     base, changed = found.base, found.changed
-    table = _table(base, "as it is", "changed", "difference", f"{100 * base.study.level:g} % of periods")
+    table = _table(changed, "as it is", "changed", "difference", f"{100 * base.study.level:g} % of periods")
     moves = [f"{team} {base.agents[team]} → {now}" for team, now in changed.agents.items() if now != base.agents[team]]
     table.title = ", ".join([str(table.title), *moves])
     for kpi, difference in found.differences.items():
@@ -63,7 +64,7 @@ def _table(found: Forecast, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right")
     if found.unlearned:
-        table.caption = f"The model has not learned, and gets wrong: {', '.join(found.unlearned)}."
+        table.caption = escape(f"The model has not learned, and gets wrong: {', '.join(found.unlearned)}.")
         table.caption_justify = "left"
     return table
 

@@ -6,7 +6,7 @@ import math
 from contextlib import nullcontext
 from random import Random
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import simpy
@@ -16,7 +16,7 @@ from headset.core.clock import MICROSECONDS, ManualClock
 from headset.core.errors import StorageFailed
 from headset.core.ids import Ids
 from headset.twin.beside import told_beside
-from headset.twin.bot import made_up_bot
+from headset.twin.bot import Bot
 from headset.twin.centre import DAY_S, Centre
 from headset.twin.faulty import Faults
 from headset.twin.recorded import Recorded
@@ -220,9 +220,10 @@ def true_effects(world: World, *, seed: int, days: float) -> Iterator[tuple[floa
 
 
 def _everybody(world: World, arm: int, *, seed: int, days: float) -> dict[str, float | None]:
-    """The KPIs when one arm serves all customers; as the scenario describes it, not as a real model would."""
+    """The KPIs when one arm, the very model that served its share, serves all customers."""
+    bot = cast("Bot", world.bot)  # there are arms
     only = msgspec.structs.replace(world.scenario.bot.arms[arm], share=1.0)
     table = msgspec.structs.replace(world.scenario.bot, arms=(only,))
     scenario = msgspec.structs.replace(world.scenario, bot=table)
-    bot = made_up_bot(table, world.catalogue, seed)
-    return Centre(scenario, world.catalogue, Silent(bot), seed=seed, days=days).run().figures(scenario.costs)
+    stage = Silent(Bot((bot.versions[arm],)))
+    return Centre(scenario, world.catalogue, stage, seed=seed, days=days).run().figures(scenario.costs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from bisect import bisect_right
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -43,7 +44,16 @@ _YEAR_DAYS = 366
 _COLOURS = {"seasonal": "#009e73", "emergent": "#d55e00", "gradual": "#0072b2", "unfair": "#cc79a7", "fault": "#4d4d4d"}
 # Pale and in turns darker and lighter for what is usual; strong for what is new.
 _USUAL = (
-    *("#7ea6d0", "#cfe0f0", "#88c5b3", "#d9efe2", "#b9b05c", "#ebe6b4", "#9c9ccb", "#dedcf0", "#85a3ab", "#cddde0"),
+    "#7ea6d0",
+    "#cfe0f0",
+    "#88c5b3",
+    "#d9efe2",
+    "#b9b05c",
+    "#ebe6b4",
+    "#9c9ccb",
+    "#dedcf0",
+    "#85a3ab",
+    "#cddde0",
 )
 _NEW = ("#d55e00", "#7b1e5a", "#e6a100", "#e0218a", "#5a2d0c")
 _OTHER = "#ececec"
@@ -63,7 +73,7 @@ _PAD = 0.08
 _NARROWEST = 0.02
 _TEXT_POINTS = 8.5
 _LONGEST_NAME = 2.4
-_NAME_ROWS = 4
+_NAME_ROWS = 5
 _LANE_ROWS = 40
 
 
@@ -230,13 +240,13 @@ class _Sheet:
         return Affine2D().scale(1 / _MAIN, 1 / self.height_of(axes)) + axes.transAxes
 
     def across(self, moment: datetime) -> float:
-        """Inches from the left of a wide panel, within it."""
-        return min(max((moment - self.start) / (self.end - self.start), 0.0), 1.0) * _MAIN
+        """Inches from the left of a wide panel."""
+        return (moment - self.start) / (self.end - self.start) * _MAIN
 
     def span(self, each: Episode | PlantedFault) -> tuple[float, float]:
-        """Where an episode or a fault begins and ends, far enough apart to be seen."""
-        start, end = self.across(each.start), self.across(each.end)
-        return start, max(end, start + _NARROWEST)
+        """Where an episode or a fault begins and ends within the panel, far enough apart to be seen."""
+        start = max(self.across(each.start), 0.0)
+        return start, max(min(self.across(each.end), _MAIN), start + _NARROWEST)
 
     def width_of(self, text: str) -> float:
         """Of a text, in inches."""
@@ -247,10 +257,10 @@ class _Sheet:
 
     def fit(self, text: str, room: float) -> str:
         """The text, or as much of its beginning as there is room for."""
-        kept = text
-        while kept and self.width_of(text if kept == text else kept + "…") > room:
-            kept = kept[:-1]
-        return text if kept == text else kept.rstrip() + "…"
+        if self.width_of(text) <= room:
+            return text
+        kept = bisect_right(range(len(text)), room, lo=1, key=lambda count: self.width_of(text[:count] + "…")) - 1
+        return text[:kept].rstrip() + "…"
 
     def show_time(self, axes: Axes) -> None:
         """From left to right."""
@@ -330,7 +340,9 @@ def _draw_volume(sheet: _Sheet, axes: Axes, demand: DrawnDemand, drifts: list[Ep
     names = _pack_names(sheet, shaded)
     height = sheet.height_of(axes)
     free = 0.96 * height - _ROW * max((name.row + 1 for name in names), default=0)
-    axes.set_ylim(0, max(float(drawn.max()), float(expected.max()), 1.0) * height / free)
+    most = max(float(drawn.max()), float(expected.max()), 1.0)
+    axes.set_ylim(0, most * height / free)
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick <= most])
     axes.grid(visible=True, axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.stairs(drawn - made, moments, fill=True, color=_BARS)
@@ -432,7 +444,8 @@ def _draw_mix(sheet: _Sheet, axes: Axes, demand: DrawnDemand, usual: set[str]) -
 
     axes.set_ylim(0, 1)
     axes.set_yticks(np.arange(6) / 5, [f"{percent} %" for percent in range(0, 101, 20)])
-    tops = np.cumsum([shares[:, band.columns].sum(axis=1) for band in bands], axis=0)
+    heights = np.array([shares[:, band.columns].sum(axis=1) for band in bands])
+    tops = np.cumsum(heights.reshape(len(bands), len(totals)), axis=0)
     bases = np.vstack([np.zeros_like(totals), tops])
     for band, base, top in zip(bands, bases, tops, strict=False):
         axes.stairs(top, moments, baseline=base, fill=True, color=band.colour)
@@ -444,7 +457,7 @@ def _draw_mix(sheet: _Sheet, axes: Axes, demand: DrawnDemand, usual: set[str]) -
     middles = [float(base[last] + top[last]) / 2 for base, top in zip(bases, tops, strict=False)]
     heading = "share of all contacts"
     if any(band.new for band in bands):
-        heading += f"; of new ones also the highest {_STEPS[step]}"
+        heading += "; of new ones, also the peak"
     places = _spread(middles, 0.18 / sheet.height_of(axes))
     axes.annotate(heading, (1.021, 1), (0, 8), "axes fraction", "offset points", color=_GREY)
     for band, middle, place in zip(bands, middles, places, strict=True):
@@ -506,7 +519,10 @@ def _percent(share: float) -> str:
 
 
 class _Label(Struct):
-    """A span of time and its name, in inches from the left of a wide panel."""
+    """A span of time and its name, in inches from the left of a wide panel.
+
+    ``ramp`` is where a gradual change begins and is complete, perhaps beyond the panel.
+    """
 
     kind: str
     label: str
@@ -514,9 +530,7 @@ class _Label(Struct):
     end: float
     text_from: float
     row: int = 0
-
-
-_KINDS = ("seasonal", "emergent", "gradual", "unfair", "fault")
+    ramp: tuple[float, float] | None = None
 
 
 def _pack_names(sheet: _Sheet, shaded: list[Episode]) -> list[_Label]:
@@ -524,9 +538,10 @@ def _pack_names(sheet: _Sheet, shaded: list[Episode]) -> list[_Label]:
     names = []
     for each in shaded:
         label = sheet.fit(each.name, _LONGEST_NAME)
-        start, width = sheet.across(each.start), sheet.width_of(label)
+        start, end = sheet.span(each)
+        width = sheet.width_of(label)
         text_from = start + 0.05 if start + 0.05 + width <= _MAIN else start - 0.05 - width
-        names.append(_Label(each.drift, label, start, sheet.across(each.end), text_from))
+        names.append(_Label(each.drift, label, start, end, text_from))
     return _packed([(name, name.text_from, name.text_from + sheet.width_of(name.label)) for name in names], _NAME_ROWS)
 
 
@@ -534,12 +549,12 @@ def _pack_lanes(sheet: _Sheet, planted: list[Episode | PlantedFault]) -> tuple[l
     """Rows of bars by kind, and how many found no row."""
     lanes: list[_Label] = []
     rows = 0
-    for kind in _KINDS:
+    for kind in _COLOURS:
         extents = []
         for each in planted:
             if (each.drift if isinstance(each, Episode) else "fault") == kind:
                 lane = _lane(sheet, kind, each)
-                end = _MAIN if kind == "gradual" else lane.end
+                end = _MAIN if lane.ramp else lane.end
                 width = sheet.width_of(lane.label)
                 extents.append((lane, min(lane.start, lane.text_from), max(end, lane.text_from + width)))
         found = _packed(extents, _LANE_ROWS - rows)
@@ -567,7 +582,8 @@ def _packed(extents: list[tuple[_Label, float, float]], most: int) -> list[_Labe
 def _lane(sheet: _Sheet, kind: str, each: Episode | PlantedFault) -> _Label:
     """A bar, and its text within it, right of it or left of it."""
     start, end = sheet.span(each)
-    covered = _MAIN if kind == "gradual" else end
+    ramp = (sheet.across(each.start), sheet.across(each.end)) if kind == "gradual" else None
+    covered = _MAIN if ramp else end
     room = max(covered - start - 2 * _PAD, _MAIN - covered - _PAD, start - _PAD)
     text = sheet.fit(_describe(sheet, each), room)
     width = sheet.width_of(text)
@@ -577,7 +593,7 @@ def _lane(sheet: _Sheet, kind: str, each: Episode | PlantedFault) -> _Label:
         text_from = covered + _PAD
     else:
         text_from = start - _PAD - width
-    return _Label(kind, text, start, end, text_from)
+    return _Label(kind, text, start, end, text_from, ramp=ramp)
 
 
 def _draw_lanes(sheet: _Sheet, axes: Axes, lanes: list[_Label], left_out: int) -> None:
@@ -585,7 +601,7 @@ def _draw_lanes(sheet: _Sheet, axes: Axes, lanes: list[_Label], left_out: int) -
     axes.set_ylim(rows, 0)
     sheet.show_time(axes)
     middles = {}
-    for kind in _KINDS:
+    for kind in _COLOURS:
         taken = [lane.row for lane in lanes if lane.kind == kind]
         if taken:
             middles[kind] = (min(taken) + max(taken) + 1) / 2
@@ -597,8 +613,10 @@ def _draw_lanes(sheet: _Sheet, axes: Axes, lanes: list[_Label], left_out: int) -
         middle = (rows - lane.row - 0.5) * _ROW
         bottom, top = middle - 0.38 * _ROW, middle + 0.38 * _ROW
         colour = _COLOURS[lane.kind]
-        if lane.kind == "gradual":
-            corners = ([lane.start, lane.end, _MAIN, _MAIN], [bottom, top, top, bottom])
+        if lane.ramp:
+            begun, complete = lane.ramp
+            far = max(complete, _MAIN)
+            corners = ([begun, complete, far, far], [bottom, top, top, bottom])
         else:
             corners = ([lane.start, lane.end, lane.end, lane.start], [top, top, bottom, bottom])
         axes.fill(*corners, transform=inches, color=colour, alpha=0.35, linewidth=0)

@@ -118,8 +118,7 @@ class Recorded:
         if self._bot is None:
             return Decision("", None, "human", suggested=False)
         reading = self._bot.read(contact, request, text)
-        if request in {"ask", "retry"}:
-            held.read_as = reading.prediction.intent
+        held.read_as = reading.prediction.intent
         return self._decide(contact, held, reading, turn, sentiment)
 
     def answer(self, contact: Contact, answer: Answer, agent_id: str | None = None) -> None:
@@ -242,7 +241,7 @@ class Recorded:
         self._tell(contact, served, event_id=decision_id)
         if route == "human" and not held.handed_off:
             held.handed_off = True
-            self._tell(contact, self._handoff(served), text=held.question or turn.speaker, field="summary")
+            self._tell(contact, self._handoff(served), text=held.question, field="summary")
         texts = tuple(reply for _, reply in suggested)
         return Decision(served.decision_id, prediction.intent, route, bool(texts), texts)
 

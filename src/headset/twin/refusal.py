@@ -138,5 +138,7 @@ def _requirement(rule: str, kind: inspect.Type) -> str:
 
 
 def _dotted(path: Sequence[str | int]) -> str:
-    parts = (f"[{step}]" if isinstance(step, int) else f".{step if len(step) <= 70 else show(step)}" for step in path)
+    parts = (
+        f"[{step}]" if isinstance(step, int) else f".{step if 0 < len(step) <= 70 else show(step)}" for step in path
+    )
     return "".join(parts).lstrip(".") or "scenario"

@@ -25,6 +25,7 @@ _TOLERANCE = 1e-6
 _YEARS = range(1971, 2200)
 _CONTACTS_PER_HOUR = 1_000_000
 _AGENTS = 20_000
+_MIX = 1e100
 _REACH = 0.001
 _REACHED = 20
 _LISTED = 40
@@ -83,8 +84,8 @@ def _check_times(scenario: Scenario) -> None:
     _check_moment("start", scenario.start)
     end = scenario.start + timedelta(days=scenario.days)
     for index, incident in enumerate(scenario.incidents):
-        over = incident.start + timedelta(hours=incident.hours)
         _check_moment(f"incidents[{index}].start", incident.start)
+        over = incident.start + timedelta(hours=incident.hours)
         _check_overlap(f"incidents[{index}]", incident.start, over, scenario.start, end)
     for index, occasion in enumerate(scenario.calendar.occasions):
         key = f"calendar.occasions[{index}]"
@@ -187,7 +188,9 @@ def _check_where(scenario: Scenario) -> None:
     for key, where in tables:
         for attribute, value in where.items():
             if attribute not in shares:
-                raise InvalidInput(f"{key}.{show(attribute)}", f"is no attribute; there are {', '.join(shares)}")
+                raise InvalidInput(
+                    key, f"names {show(attribute)}, which is no attribute; there are {', '.join(shares)}"
+                )
             if shares[attribute].get(value, 0) <= 0:
                 there = ", ".join(name for name, share in shares[attribute].items() if share > 0)
                 raise InvalidInput(f"{key}.{attribute}", f"is {show(value)}, which nobody has; there are {there}")
@@ -300,17 +303,19 @@ def _check_volume(scenario: Scenario, catalogue: Catalogue) -> None:
     usual = scenario.contacts_per_day / 24
     for profile in (calendar.hours, calendar.weekdays, calendar.months):
         usual *= max(profile) * len(profile) / sum(profile)
-    occasions = calendar.occasions
-    heights = [
-        math.prod(_height(each) for each in occasions if each.start <= one.start <= each.last) for one in occasions
-    ]
-    peak = usual * max([*heights, 1.0]) + sum(each.contacts_per_hour for each in scenario.incidents)
-    if not peak <= _CONTACTS_PER_HOUR:
-        raise InvalidInput(
-            "contacts_per_day",
-            f"is {scenario.contacts_per_day:g}, which with calendar and incidents makes up to {peak:.3g} contacts "
-            f"in an hour; the limit is {_CONTACTS_PER_HOUR}",
-        )
+    incidents = sum(each.contacts_per_hour for each in scenario.incidents)
+    for occasions in _overlaps(calendar.occasions):
+        factors = [each.intents for each in occasions] + [each.intents for each in scenario.changes]
+        mix: float = math.prod(_most(each) for each in factors)
+        if not mix <= _MIX:
+            raise InvalidInput("changes", f"and occasions together multiply an intent by up to {mix:.3g}; make it less")
+        peak = usual * math.prod(each.factor * _most(each.intents) for each in occasions) + incidents
+        if not peak <= _CONTACTS_PER_HOUR:
+            raise InvalidInput(
+                "contacts_per_day",
+                f"is {scenario.contacts_per_day:g}, which with calendar and incidents makes up to {peak:.3g} contacts "
+                f"in an hour; the limit is {_CONTACTS_PER_HOUR}",
+            )
     demand = Demand(scenario, catalogue, scenario.seed)
     if not any(demand.hour(hour).contacts > 0 for hour in range(24 * scenario.days)):
         raise InvalidInput(
@@ -318,6 +323,11 @@ def _check_volume(scenario: Scenario, catalogue: Catalogue) -> None:
         )
 
 
-def _height(occasion: Occasion) -> float:
-    """By how much an occasion raises the volume at most."""
-    return occasion.factor * max([*occasion.intents.values(), 1.0])
+def _overlaps(occasions: tuple[Occasion, ...]) -> list[list[Occasion]]:
+    """Which occasions meet on a day, for each day on which there may be more of them than before; and none at all."""
+    return [[], *([each for each in occasions if each.start <= one.start <= each.last] for one in occasions)]
+
+
+def _most(factors: dict[str, float]) -> float:
+    """By how much an intent is multiplied at most."""
+    return max([*factors.values(), 1.0])

@@ -128,10 +128,10 @@ class TruthFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("xb")
-        except FileExistsError:
-            raise StorageFailed(f"{path} is there already; remove it, or name another with --truth") from None
         except OSError as error:
-            raise StorageFailed(f"{path} cannot be written ({error.strerror}); name another with --truth") from error
+            there = isinstance(error, FileExistsError) and path.exists()
+            problem = "is there already; remove it, or" if there else f"cannot be written ({error.strerror});"
+            raise StorageFailed(f"{path} {problem} name another with --truth") from error
 
     def write(self, *lines: Line) -> None:
         """Add lines."""
