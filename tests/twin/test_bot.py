@@ -88,6 +88,13 @@ def test_each_customer_stays_with_the_version_of_their_arm(catalogue):
         assert (bot.read(one, "ask").prediction.intent == "roaming") is right
 
 
+def test_arms_described_alike_behave_alike(catalogue):
+    bot = made_up_bot(BotTable(arms=(BotArm("1", 0.5), BotArm("2", 0.5))), catalogue, 1)
+    for number in range(100):
+        one, other = (bot.read(contact(number=number, arm=arm), "ask") for arm in (0, 1))
+        assert one == other
+
+
 def test_equal_contacts_are_read_alike(catalogue):
     one, other = (made_up_bot(BotTable(), catalogue, 1).read(contact(), "ask") for _ in range(2))
     assert one == other

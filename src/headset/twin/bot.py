@@ -123,10 +123,7 @@ class Bot:
 
 
 def made_up_bot(table: BotTable, catalogue: Catalogue, seed: int) -> Bot:
-    """The bot that a scenario describes."""
+    """The bot that a scenario describes; arms that are described alike behave alike."""
     return Bot(
-        tuple(
-            BotVersion(arm.version, Guess(behave_as(arm, catalogue, seed + index)), table.threshold)
-            for index, arm in enumerate(table.arms)
-        )
+        tuple(BotVersion(arm.version, Guess(behave_as(arm, catalogue, seed)), table.threshold) for arm in table.arms)
     )
