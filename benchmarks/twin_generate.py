@@ -1,7 +1,7 @@
 """A simulated year into a log: the time it takes, and how much of it is more than keeping the events.
 
-`retail_year`, about 1,000 contacts a day, is generated as `headset twin generate` does it: simulated, put into words, redacted,
-encrypted under keys per customer, kept durably, with the truth beside it.
+`retail_year`, about 1,000 contacts a day, is generated as `headset twin generate` does it: simulated, put into words,
+redacted, encrypted under keys per customer, kept durably, with the truth beside it.
 
 Baseline: the same events, ready-made, appended to an empty log of the same kind in batches of the same size. The figure
 is how many times as long generating takes. The full form generates the whole year; the quick form its first days, and
@@ -24,6 +24,7 @@ from headset.app import open_installation
 from headset.core.clock import ManualClock, SystemClock
 from headset.core.config import load_config
 from headset.events.sqlite import SqliteLog
+from headset.features.sentiment import Sentiment
 from headset.twin.generate import generate
 from headset.twin.scenario import read_scenario
 from headset.twin.world import make_world
@@ -54,6 +55,7 @@ def main() -> None:
                 log=parts.log,
                 door=parts.door,
                 clock=clock,
+                score=Sentiment().score,
                 seed=scenario.seed,
                 days=days,
                 truth=home / "truth.jsonl",
@@ -66,9 +68,12 @@ def main() -> None:
     year_s = seconds / made.contacts * 365_000
     ratio = (seconds / made.events) / (kept_s / appended)
     print(f"\n{days} days: {made.contacts:,} contacts, {made.events:,} events, {size / 2**20:,.0f} MB")
-    print(f"generated in {seconds:.1f} s: {made.contacts / seconds:,.0f} contacts and {made.events / seconds:,.0f} events/s")
+    pace = f"{made.contacts / seconds:,.0f} contacts and {made.events / seconds:,.0f} events a second"
+    print(f"generated in {seconds:.1f} s: {pace}")
     print(f"365,000 contacts at this pace: {year_s:.0f} s (limit {YEAR_TARGET_S:.0f} s)")
-    print(f"the events alone, appended again: {appended / kept_s:,.0f} events/s; generating takes {ratio:.1f} times as long")
+    print(
+        f"the same events, appended again: {appended / kept_s:,.0f} a second; generating takes {ratio:.1f} times that"
+    )
     print(f"largest resident memory: {memory[0]:.0f} MB here, {memory[1]:.0f} MB in the process that simulates")
     result = {
         "name": "twin_generate",

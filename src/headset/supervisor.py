@@ -145,7 +145,7 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
     from headset.twin.world import make_world
 
     scenario = read_scenario(TWIN_SCENARIO)
-    world = make_world(scenario, seed=_SEED)
+    world = make_world(scenario)
     progress("writing examples", 0.0)
     examples = write_examples(world, _EXAMPLES, random.Random(_SEED))
     rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
@@ -160,7 +160,7 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
             bot=msgspec.structs.replace(scenario.bot, arms=()),
         )
         generate(
-            make_world(before, seed=_SEED),
+            make_world(before),
             log=parts.log,
             door=parts.door,
             clock=ManualClock(),

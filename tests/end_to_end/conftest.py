@@ -27,7 +27,7 @@ from headset.twin.world import make_world
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained") / "home"
-    world = make_world(read_scenario("quiet_week"), seed=3)
+    world = make_world(read_scenario("quiet_week"))
     examples = write_examples(world, 1_500, random.Random(3), language="en", channel="chat")
     rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
     with open_installation(load_config(home, {})) as parts:

@@ -140,7 +140,7 @@ def simulate(catalogue):
     def run(scenario, *, seed=1, days=None, stage=None, bot=None, world=None):
         intents = world.catalogue if world else catalogue
         if stage is None:
-            stage = Witness(bot or (made_up_bot(scenario.bot, intents, seed) if scenario.bot.arms else None))
+            stage = Witness(bot or (made_up_bot(scenario.bot, intents) if scenario.bot.arms else None))
         courses = []
         centre = Centre(
             scenario,

@@ -135,7 +135,7 @@ def test_equal_generators_imagine_equal_models():
 
 def test_a_made_up_model_confuses_within_a_group_above_all():
     catalogue = phrasebook_catalogue()
-    behaviour, random = behave_as(BotArm(accuracy=0.6), catalogue, 7), Random(7)
+    behaviour, random = behave_as(BotArm(accuracy=0.6), catalogue), Random(7)
     said = [behaviour.predict("late_fee", random).intent for _ in range(5_000)]
     wrong = [intent for intent in said if intent != "late_fee"]
     assert len(wrong) == pytest.approx(2_000, abs=150)

@@ -13,6 +13,12 @@ from headset.core.errors import InvalidInput, StorageFailed
 from headset.twin.beside import told_beside
 
 
+@pytest.fixture(autouse=True)
+def importable(monkeypatch, root):
+    """The other process must find the functions below."""
+    monkeypatch.syspath_prepend(root)
+
+
 def count(last):
     yield from range(last)
 

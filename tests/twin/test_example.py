@@ -14,7 +14,7 @@ from headset.twin.world import make_world
 
 @pytest.fixture
 def world(small):
-    return make_world(small(), seed=1)
+    return make_world(small())
 
 
 def test_every_usual_intent_comes_equally_often(world):
@@ -56,6 +56,6 @@ def test_a_data_sets_texts_are_its_own(small):
         teams=[{"name": "all", "agents": 1, "queues": ["care"], "languages": ["en"]}],
         check=dataset_catalogue(texts),
     )
-    world = make_world(scenario, seed=1, texts=texts)
+    world = make_world(scenario, texts=texts)
     found = write_examples(world, 40, Random(1), channel="chat")
     assert Counter(each.label for each in found) == {"a": 20, "b": 20}

@@ -56,7 +56,7 @@ def make(scenario, home, *, seed=1, days=0.5, truth=True, world=None, **named):
     """Generate into a home folder, as ``headset twin generate`` does."""
     with opened(home, seed) as parts:
         return generate(
-            world or make_world(scenario, seed=seed),
+            world or make_world(scenario),
             log=parts.log,
             door=parts.door,
             clock=parts.clock,
@@ -255,7 +255,7 @@ class Literal:
 
 def test_a_real_model_stays_in_this_process_and_reads_every_text_of_a_customer(small, tmp_path):
     scenario = small()
-    world = make_world(scenario, seed=1)
+    world = make_world(scenario)
     literal = Literal(world.bot.versions[0].model)
     home = tmp_path / "home"
     make(scenario, home, world=msgspec.structs.replace(world, bot=Bot((BotVersion("1", literal, 0.7),))))
@@ -276,7 +276,7 @@ def test_without_a_bot_nothing_is_decided(small, tmp_path):
 
 def test_two_equal_arms_have_no_effect(small):
     arms = [{"version": version, "share": 0.5} for version in ("1", "2")]
-    world = make_world(small(bot={"arms": arms}, contacts_per_day=200), seed=1)
+    world = make_world(small(bot={"arms": arms}, contacts_per_day=200))
     *_, (fraction, effects) = true_effects(world, seed=1, days=1.0)
     assert fraction == 1.0
     assert {effect.kpi for effect in effects} == set(KPIS)
@@ -285,7 +285,7 @@ def test_two_equal_arms_have_no_effect(small):
 
 def test_a_better_arm_contains_more_and_is_surer_of_it_with_more_days(small):
     arms = [{"version": "1", "share": 0.9, "accuracy": 0.6}, {"version": "2", "share": 0.1, "accuracy": 0.95}]
-    world = make_world(small(bot={"arms": arms}, contacts_per_day=200), seed=1)
+    world = make_world(small(bot={"arms": arms}, contacts_per_day=200))
     found = [{each.kpi: each for each in list(true_effects(world, seed=1, days=days))[-1][1]} for days in (1.0, 4.0)]
     for effects in found:
         assert effects["containment"].effect > 3 * effects["containment"].error > 0

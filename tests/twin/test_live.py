@@ -31,7 +31,7 @@ from headset.twin.stage import Contact, Decision, Outcome
 from headset.twin.world import make_world
 
 SCENARIO = read_scenario("quiet_week")
-WORLD = make_world(SCENARIO, seed=1)
+WORLD = make_world(SCENARIO)
 ACTIONS = ("accepted", "edited", "overridden", "rejected", "ignored")
 
 

@@ -46,7 +46,7 @@ STORM = {
 def record(scenario, *, seed=1, days=None, bot=True):
     """What a scenario's conversations leave, as events and their texts, and how they went."""
     days = days or scenario.days
-    world = make_world(scenario, seed=seed)
+    world = make_world(scenario)
     env = simpy.Environment()
     clock = SimulatedClock(env, scenario.start)
     stage = Recorded(
@@ -56,7 +56,6 @@ def record(scenario, *, seed=1, days=None, bot=True):
         script=Script(scenario, world.utterances),
         faults=Faults(scenario),
         bot=world.bot if bot else None,
-        score=lambda text: len(text) % 3 - 1.0,
         model="intent",
         until_s=days * DAY_S,
     )

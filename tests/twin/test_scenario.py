@@ -212,7 +212,7 @@ def places(value):
 
 
 def simulate(scenario, days):
-    bot = made_up_bot(scenario.bot, CATALOGUE, 7) if scenario.bot.arms else None
+    bot = made_up_bot(scenario.bot, CATALOGUE) if scenario.bot.arms else None
     return Centre(scenario, CATALOGUE, Silent(bot), seed=7, days=days).run()
 
 

@@ -31,7 +31,7 @@ def simulate(name, *, seed=7, days=None):
         ended.append((contact, course))
         arms[course.arm].count(contact, course)
 
-    world = make_world(scenario, seed=seed)
+    world = make_world(scenario)
     days = days or scenario.days
     tally = Centre(scenario, CATALOGUE, Silent(world.bot), seed=seed, days=days, on_end=settle).run()
     figures = {arm: each.figures(scenario.costs) for arm, each in arms.items()}
@@ -52,7 +52,7 @@ def test_the_quiet_week_is_that_of_a_well_run_centre(seed):
     figures, _, _ = simulate("quiet_week", seed=seed)
     assert 0.8 <= figures["service_level"] <= 0.9
     assert 0.6 <= figures["occupancy"] <= 0.8
-    assert 0.02 <= figures["abandonment"] <= 0.06
+    assert 0.02 <= figures["abandonment"] <= 0.08
     assert 0.45 <= figures["containment"] <= 0.65
 
 
@@ -136,7 +136,7 @@ def test_the_broken_feed_has_all_kinds_of_faults():
 @pytest.mark.slow
 def test_comparing_the_customers_of_two_arms_misses_what_the_better_one_does_to_a_shared_queue():
     scenario = read_scenario("shared_queue")
-    world = make_world(scenario, seed=7)
+    world = make_world(scenario)
     *_, (_, effects) = true_effects(world, seed=7, days=5)
     true = {each.kpi: each for each in effects}
     found = [simulate("shared_queue", seed=seed, days=5)[1] for seed in (7, 8, 9)]

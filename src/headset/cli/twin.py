@@ -98,7 +98,7 @@ def generate_log(
     seed = scenario.seed if seed is None else seed
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidInput("out", f"{target} is there already and not empty; name a new folder")
-    world = _world(scenario, seed, home, model=model)
+    world = _world(scenario, home, model=model)
     clock = ManualClock()
     entropy = random.Random(f"{seed}:keys").randbytes
     truth = truth or target / "truth.jsonl"
@@ -154,7 +154,7 @@ def run_scenario(  # noqa: PLR0917 - typer passes options by name
         raise AccessDenied(
             f"the development key exists only where the server is on loopback; put a key into {_KEY_VARIABLE}"
         )
-    world = _world(scenario, seed, home)
+    world = _world(scenario, home)
     stop = stop_on_signals()
     with httpx.Client(
         base_url=url or server_url(config), headers={"Authorization": f"Bearer {key}"}, timeout=10
@@ -205,7 +205,7 @@ def simulate(  # noqa: PLR0917 - typer passes options by name
 
     scenario = _read(place, days)
     seed = scenario.seed if seed is None else seed
-    world = _world(scenario, seed, home)
+    world = _world(scenario, home)
     base = Plan(confusion=None if confusion is None else _confusion(confusion, home))
     changed = msgspec.structs.replace(base, threshold=threshold, agents=read_agents(agents or (), scenario))
     study = Study(days=days or scenario.days, runs=runs, seed=seed, level=level)
@@ -243,7 +243,7 @@ def plot(
         raise InvalidInput("out", f"is {str(target)!r}; name a file that ends in {' or '.join(_KINDS)}")
     scenario = _read(place, days)
     seed = scenario.seed if seed is None else seed
-    world = _world(scenario, seed, home)
+    world = _world(scenario, home)
     with progress_bars(quiet=json) as progress:
         picture = draw_year(
             scenario,
@@ -280,7 +280,7 @@ def examples(
     check_range("count", count, _EXAMPLES_LIMIT)
     scenario = _read(place, None)
     seed = scenario.seed if seed is None else seed
-    world = _world(scenario, seed, home)
+    world = _world(scenario, home)
     if language is not None and language not in scenario.languages:
         raise InvalidInput("language", f"is {language!r}; this scenario has {', '.join(scenario.languages)}")
     if channel is not None and channel not in scenario.channels:
@@ -327,16 +327,16 @@ def _read(place: str, days: float | None) -> Scenario:
     return read_scenario(place)
 
 
-def _world(scenario: Scenario, seed: int, home: Path, *, model: str | None = None) -> World:
+def _world(scenario: Scenario, home: Path, *, model: str | None = None) -> World:
     """The scenario's world; texts and a model come from ``home``, which is opened only for them."""
     from headset.twin.bot import Bot
     from headset.twin.world import make_world
 
     if scenario.texts.dataset is None and model is None:
-        return make_world(scenario, seed=seed)
+        return make_world(scenario)
     with open_installation(read_config(home)) as parts:
         texts = None if scenario.texts.dataset is None else _texts(parts, scenario.texts.dataset)
-        world = make_world(scenario, seed=seed, texts=texts)
+        world = make_world(scenario, texts=texts)
         if model is None:
             return world
         version = parts.twin_version(model)

@@ -27,6 +27,7 @@ _MIDDLE = 0.62
 _REACH = 0.3
 _CONCENTRATION = 8.0
 _SAMPLES = 512
+_GRID = 10_000
 
 
 class Prediction(Struct, frozen=True):
@@ -82,11 +83,13 @@ class Behaviour:
         return Prediction(said, random.choice(sureness.right), random.choice(self._intents))
 
 
-def behave_as(arm: BotArm, catalogue: Catalogue, seed: int) -> Behaviour:
-    """A model made up from an arm's accuracy and sureness: it mostly confuses intents of one group."""
-    chance = np.random.Generator(np.random.PCG64(seed))
+def behave_as(arm: BotArm, catalogue: Catalogue) -> Behaviour:
+    """A model made up from an arm's accuracy and sureness: it mostly confuses intents of one group.
+
+    Its confidences are beta distributed, with a higher mean where it is right.
+    """
     right, wrong = (
-        np.sort(chance.beta(mean * _CONCENTRATION, (1 - mean) * _CONCENTRATION, _SAMPLES)).round(4).tolist()
+        _quantiles(mean * _CONCENTRATION, (1 - mean) * _CONCENTRATION)
         for mean in (_MIDDLE + _REACH * arm.sureness, _MIDDLE - _REACH * arm.sureness)
     )
     said = {}
@@ -100,6 +103,15 @@ def behave_as(arm: BotArm, catalogue: Catalogue, seed: int) -> Behaviour:
             weights[name] += (1 - arm.accuracy) * _NEIGHBOURS_RATIO / len(near)
         said[intent] = weights
     return Behaviour(said, dict.fromkeys(said, Sureness(right, wrong)), wrong)
+
+
+def _quantiles(alpha: float, beta: float) -> list[float]:
+    """Evenly spaced quantiles of a beta distribution, from its density on a fine grid."""
+    grid = np.linspace(0.0, 1.0, _GRID + 1)[1:-1]
+    density = grid ** (alpha - 1) * (1 - grid) ** (beta - 1)
+    ranks = np.cumsum(density) / density.sum()
+    quantiles: list[float] = np.interp((np.arange(_SAMPLES) + 0.5) / _SAMPLES, ranks, grid).round(4).tolist()
+    return quantiles
 
 
 def behave_like(confusion: Confusion) -> Behaviour:

@@ -122,8 +122,6 @@ class Bot:
         return Reading(prediction, "bot", "confident")
 
 
-def made_up_bot(table: BotTable, catalogue: Catalogue, seed: int) -> Bot:
+def made_up_bot(table: BotTable, catalogue: Catalogue) -> Bot:
     """The bot that a scenario describes; arms that are described alike behave alike."""
-    return Bot(
-        tuple(BotVersion(arm.version, Guess(behave_as(arm, catalogue, seed)), table.threshold) for arm in table.arms)
-    )
+    return Bot(tuple(BotVersion(arm.version, Guess(behave_as(arm, catalogue)), table.threshold) for arm in table.arms))

@@ -44,6 +44,7 @@ _SPREAD = 0.6
 _MISROUTED_RATIO = 0.25
 _TRIES = 2
 _SOONEST_S = 600.0
+_TRIES_AGAIN_S = 7_200.0
 _ATTEMPTS = 5
 _URGENCY: dict[Channel, int] = {"voice": 0, "chat": 0, "email": 1}
 
@@ -304,7 +305,7 @@ class Centre:
                 if queue == right:
                     yield from self._help(contact, course, agent, decision, followed=followed)
                     return
-                yield from self._pass_on(contact, course, agent)
+                yield from self._pass_on(contact, course, agent, queue)
             finally:
                 self._floor.release(agent)
             queue = right
@@ -376,11 +377,10 @@ class Centre:
         resolution: Resolution = "resolved" if course.solved else "unresolved"
         self._stage.report(contact, Outcome(resolution=resolution, handle_time_s=round(course.handled_s, 1)))
 
-    def _pass_on(self, contact: Contact, course: Course, agent: Agent) -> Steps:
-        queue = self._scenario.queues[self._queue_of[contact.intent]]
-        talk_s = _spread(
-            queue.handle_s * _MISROUTED_RATIO * self._members[agent].team.pace, queue.shape, contact.random
-        )
+    def _pass_on(self, contact: Contact, course: Course, agent: Agent, queue: str) -> Steps:
+        """An agent of the wrong queue finds out where the customer belongs."""
+        table, pace = self._scenario.queues[queue], self._members[agent].team.pace
+        talk_s = _spread(table.handle_s * _MISROUTED_RATIO * pace, table.shape, contact.random)
         yield self.env.timeout(talk_s)
         self._stage.answer(contact, "transfer", agent.agent_id)
         course.handled_s += talk_s
@@ -398,7 +398,10 @@ class Centre:
         ratio = customers.relapse_ratio if course.solved else customers.return_ratio
         if random.random() < ratio and contact.attempt < _ATTEMPTS:
             longest_s = customers.return_days * DAY_S
-            course.return_s = random.triangular(_SOONEST_S, longest_s, 0.1 * longest_s)
+            if course.abandoned:  # who was not answered tries again soon
+                course.return_s = min(_SOONEST_S + random.expovariate(1 / _TRIES_AGAIN_S), longest_s)
+            else:
+                course.return_s = random.triangular(_SOONEST_S, longest_s, 0.1 * longest_s)
             self.env.process(self._come_back(contact, course.return_s))
         if course.bot_ended and decision.intent is not None and random.random() < self._scenario.bot.review_ratio:
             self.env.process(self._review(contact, decision, random.uniform(1, 24) * HOUR_S))

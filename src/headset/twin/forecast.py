@@ -300,16 +300,16 @@ def _run(worlds: tuple[_World, ...], catalogue: Catalogue, study: Study, number:
     seed, model_seed = (int(state) for state in root.generate_state(2, np.uint64))
     found = []
     for world in worlds:
-        bot = _bot(world, catalogue, seed, model_seed)
+        bot = _bot(world, catalogue, model_seed)
         centre = Centre(world.scenario, catalogue, Silent(bot), seed=seed, days=study.days)
         found.append(centre.run().figures(world.scenario.costs))
     return tuple(found)
 
 
-def _bot(world: _World, catalogue: Catalogue, seed: int, model_seed: int) -> Bot | None:
+def _bot(world: _World, catalogue: Catalogue, model_seed: int) -> Bot | None:
     table = world.scenario.bot
     if world.confusion is None:
-        return made_up_bot(table, catalogue, seed) if table.arms else None
+        return made_up_bot(table, catalogue) if table.arms else None
     model = imagine(world.confusion, np.random.Generator(np.random.PCG64(model_seed)))
     return Bot((BotVersion(table.arms[0].version, Guess(model), table.threshold),))
 

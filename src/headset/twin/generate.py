@@ -25,7 +25,7 @@ from headset.twin.silent import Silent
 from headset.twin.simulated_clock import SimulatedClock
 from headset.twin.tally import KPIS, Tally
 from headset.twin.truth import Beginning, TrueEffect, TrueKpis, TruthFile, episodes, true_contact
-from headset.twin.unsealed import Unsealed
+from headset.twin.unsealed import Sealer, Unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,7 +107,7 @@ def generate(  # noqa: PLR0913 - each is a part of its own
         log: Where the events go.
         door: Lets the texts in.
         clock: The log's own; it is moved along with the simulation.
-        score: Sentiment of a text, -1 to 1; picklable.
+        score: Sentiment of a text, -1 to 1.
         seed: Of everything.
         days: How many; may be a fraction.
         truth: Where the truth goes; no such file may be there.
@@ -120,13 +120,14 @@ def generate(  # noqa: PLR0913 - each is a part of its own
     """
     phase = f"simulating {world.scenario.name}"
     events = 0
-    arguments = (world, score, seed, days, truth, model, name)
+    arguments = (world, seed, days, truth, model, name)
+    sealer = Sealer(door, score)
     reads = world.bot is not None and world.bot.needs_text  # such models stay in the process that loaded them
     with nullcontext(tell(*arguments)) if reads else told_beside(tell, arguments, Message) as messages:
         for message in messages:
             match message:
                 case Happened(fraction, told):
-                    sealed = [each.seal(door) for each in told]
+                    sealed = [sealer.seal(each) for each in told]
                     if sealed:
                         clock.advance((sealed[-1].event_time - clock.now()) / MICROSECONDS)
                         log.append(sealed)
@@ -141,7 +142,6 @@ def generate(  # noqa: PLR0913 - each is a part of its own
 
 def tell(
     world: World,
-    score: Callable[[str], float],
     seed: int,
     days: float,
     truth: Path | None,
@@ -167,7 +167,6 @@ def tell(
             script=Script(scenario, world.utterances),
             faults=Faults(scenario),
             bot=world.bot,
-            score=score,
             model=model,
             until_s=days * DAY_S,
         )

@@ -25,7 +25,6 @@ from headset.twin.stage import Decision
 from headset.twin.unsealed import PENDING, Unsealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Literal
     from uuid import UUID
 
@@ -69,11 +68,10 @@ class Recorded:
         script: Finds the words.
         faults: Distorts what is told.
         bot: None where people answer everything.
-        score: Sentiment of a text, -1 to 1.
         until_s: What happens later is not taken down.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a part of its own
+    def __init__(
         self,
         *,
         env: Environment,
@@ -82,7 +80,6 @@ class Recorded:
         script: Script,
         faults: Faults,
         bot: Bot | None,
-        score: Callable[[str], float],
         model: str,
         until_s: float,
     ) -> None:
@@ -92,7 +89,6 @@ class Recorded:
         self._script = script
         self._faults = faults
         self._bot = bot
-        self._score = score
         self._model = model
         self._until_s = until_s
         self._open: dict[str, _Conversation] = {}
@@ -105,13 +101,11 @@ class Recorded:
         text = self._script.request(contact, request, self._env.now)
         if request in {"ask", "retry"}:
             held.question = text
-        sentiment = round(self._score(text), 4)
         turn = TurnReceived(
             turn_id=str(held.turns + 1),
             position=held.turns,
             speaker="customer",
             text=PENDING,
-            sentiment=sentiment if self._bot else None,
         )
         self._tell(contact, turn, text=text)
         held.turns += 1
@@ -119,7 +113,7 @@ class Recorded:
             return Decision("", None, "human", suggested=False)
         reading = self._bot.read(contact, request, text)
         held.read_as = reading.prediction.intent
-        return self._decide(contact, held, reading, turn, sentiment)
+        return self._decide(contact, held, reading, turn)
 
     def answer(self, contact: Contact, answer: Answer, agent_id: str | None = None) -> None:
         """See :meth:`Stage.answer`."""
@@ -213,9 +207,7 @@ class Recorded:
             attributes=segments,
         )
 
-    def _decide(
-        self, contact: Contact, held: _Conversation, reading: Reading, turn: TurnReceived, sentiment: float
-    ) -> Decision:
+    def _decide(self, contact: Contact, held: _Conversation, reading: Reading, turn: TurnReceived) -> Decision:
         assert self._bot is not None  # noqa: S101
         prediction, serving = reading.prediction, self._bot.version(contact)
         route: Route = "human" if held.with_person else reading.route
@@ -235,7 +227,6 @@ class Recorded:
             reason=reason,
             latency_ms=round(contact.words.lognormvariate(*_LATENCY), 3),
             alternatives=[Alternative(prediction.second, round((1 - prediction.confidence) * 0.6, 4))],
-            sentiment=sentiment,
             suggestions=[reply_id for reply_id, _ in suggested],
         )
         self._tell(contact, served, event_id=decision_id)

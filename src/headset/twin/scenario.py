@@ -157,7 +157,7 @@ class Unfairness(_Table, frozen=True, kw_only=True):
 
     Attributes:
         where: Which contacts.
-        accuracy_loss: By how much the bot's accuracy is lower there.
+        accuracy_loss: Share of the readings there that would be right and are not.
         error_ratio: Additional share of words that are garbled.
     """
 

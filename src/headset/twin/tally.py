@@ -73,8 +73,9 @@ class Tally(Struct):
     right: int = 0
     contained: int = 0
     durably_contained: int = 0
-    offered: int = 0
     answered: int = 0
+    live: int = 0
+    live_answered: int = 0
     in_time: int = 0
     abandoned: int = 0
     transferred: int = 0
@@ -97,15 +98,16 @@ class Tally(Struct):
         if contact.attempt == 1:
             self.first_attempts += 1
             self.solved_at_first += course.solved and course.return_s is None
-        if course.answered or course.abandoned:
-            self.offered += 1
-            self.abandoned += course.abandoned
-            self.in_time += course.in_time
         if course.answered:
             self.answered += 1
             self.transferred += course.transfers > 0
-            self.waited_s += course.first_wait_s
             self.handled_s += course.handled_s
+        if contact.channel != "email" and (course.answered or course.abandoned):
+            self.live += 1
+            self.abandoned += course.abandoned
+            self.in_time += course.in_time
+            self.live_answered += course.answered
+            self.waited_s += course.first_wait_s if course.answered else 0.0
 
     def add(self, other: Tally) -> None:
         """Take in another tally, of other contacts."""
@@ -119,10 +121,10 @@ class Tally(Struct):
           after which the customer did not come back within 7 days / the same.
         * ``fcr``: first contacts solved for good, no return within 14 days / first contacts.
         * ``transfer_rate``: contacts passed from one person to another / contacts answered by a person.
-        * ``abandonment``: contacts that gave up waiting / contacts that asked for a person.
-        * ``service_level``: contacts answered within their queue's limit / contacts that asked for a person.
-        * ``asa_s``, ``aht_s``: mean wait until the first answer, mean time of agents with wrap-up; of answered
-          contacts, in seconds.
+        * ``abandonment``: live contacts (calls and chats) that gave up waiting / those that asked for a person.
+        * ``service_level``: live contacts answered within their queue's limit / those that asked for a person.
+        * ``asa_s``: mean wait until the first answer, of live contacts that were answered, in seconds.
+        * ``aht_s``: mean time of agents with wrap-up, of answered contacts, in seconds.
         * ``occupancy``: agents' busy time / their time at work.
         * ``csat``: mean satisfaction of all customers, 1 to 5, whether or not they answer a survey.
         * ``cost_per_contact``: agents' time at work and the bot's conversations / contacts; None where agents' time
@@ -135,9 +137,9 @@ class Tally(Struct):
             "durable_containment": _ratio(self.durably_contained, self.with_bot),
             "fcr": _ratio(self.solved_at_first, self.first_attempts),
             "transfer_rate": _ratio(self.transferred, self.answered),
-            "abandonment": _ratio(self.abandoned, self.offered),
-            "service_level": _ratio(self.in_time, self.offered),
-            "asa_s": _ratio(self.waited_s, self.answered),
+            "abandonment": _ratio(self.abandoned, self.live),
+            "service_level": _ratio(self.in_time, self.live),
+            "asa_s": _ratio(self.waited_s, self.live_answered),
             "aht_s": _ratio(self.handled_s, self.answered),
             "occupancy": _ratio(self.busy_s, self.staffed_s),
             "csat": _ratio(self.satisfaction, self.contacts),

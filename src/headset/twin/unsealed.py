@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from headset.events.schema import Event, Sealed, TurnReceived
+from headset.events.schema import DecisionServed, Event, Sealed, TurnReceived
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from headset.events.door import Door
 
 PENDING = Sealed("")
@@ -23,17 +25,37 @@ class Unsealed(Struct, frozen=True, array_like=True):
     text: str | None = None
     field: str = "text"
 
-    def seal(self, door: Door) -> Event:
-        """The event as it may be kept.
+
+class Sealer:
+    """Makes events as they may be kept: texts sealed, and how customers sound noted.
+
+    Args:
+        door: Lets the texts in.
+        score: Sentiment of a text, -1 to 1.
+    """
+
+    def __init__(self, door: Door, score: Callable[[str], float]) -> None:
+        self._door = door
+        self._score = score
+        self._sentiment = 0.0
+
+    def seal(self, unsealed: Unsealed) -> Event:
+        """The event as it may be kept; a decision comes right after the turn it is about.
 
         Raises:
             InvalidInput: the text cannot be stored.
         """
-        if self.text is None:
-            return self.event
-        admitted = door.admit(self.event.subject, self.text, field=self.field)
-        sealed: dict[str, Any] = {self.field: admitted.sealed}
-        if admitted.redactions and isinstance(self.event.payload, TurnReceived):
-            sealed["redactions"] = admitted.redactions
-        payload = msgspec.structs.replace(self.event.payload, **sealed)
-        return msgspec.structs.replace(self.event, payload=payload)
+        event, payload = unsealed.event, unsealed.event.payload
+        changed: dict[str, Any] = {}
+        if unsealed.text is not None:
+            admitted = self._door.admit(event.subject, unsealed.text, field=unsealed.field)
+            changed[unsealed.field] = admitted.sealed
+            if isinstance(payload, TurnReceived):
+                changed["redactions"] = admitted.redactions
+                if payload.speaker == "customer":
+                    changed["sentiment"] = self._sentiment = round(self._score(admitted.text), 4)
+        elif isinstance(payload, DecisionServed):
+            changed["sentiment"] = self._sentiment
+        if not changed:
+            return event
+        return msgspec.structs.replace(event, payload=msgspec.structs.replace(payload, **changed))

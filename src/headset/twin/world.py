@@ -33,12 +33,11 @@ class World(Struct, frozen=True):
     bot: Bot | None
 
 
-def make_world(scenario: Scenario, *, seed: int, texts: Mapping[str, Sequence[str]] | None = None) -> World:
+def make_world(scenario: Scenario, *, texts: Mapping[str, Sequence[str]] | None = None) -> World:
     """The world of a scenario.
 
     Args:
         scenario: As read.
-        seed: Of the made-up bot.
         texts: Texts by intent, where the scenario takes them from a data set.
 
     Raises:
@@ -56,5 +55,5 @@ def make_world(scenario: Scenario, *, seed: int, texts: Mapping[str, Sequence[st
         catalogue = phrasebook_catalogue()
         utterances = PhrasebookUtterances()
     check_scenario(scenario, catalogue)
-    bot = made_up_bot(scenario.bot, catalogue, seed) if scenario.bot.arms else None
+    bot = made_up_bot(scenario.bot, catalogue) if scenario.bot.arms else None
     return World(scenario, catalogue, utterances, bot)
