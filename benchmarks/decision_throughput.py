@@ -41,7 +41,7 @@ from headset.core.config import load_config
 from headset.events.schema import ModelRegistered
 from headset.training.compiler import compile_scorer
 from headset.training.intent import fit_intent
-from headset.twin.example import Example, write_examples
+from headset.twin.example import write_examples
 from headset.twin.scenario import read_scenario
 from headset.twin.world import make_world
 
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sklearn.pipeline import Pipeline
+
+    from headset.twin.example import Example
 
 SEED = 11
 CONNECTIONS = 32
@@ -77,11 +79,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller training set")
     quick = parser.parse_args().quick
-    rounds, seconds, examples = (2, 3.0, 1_500) if quick else (5, 8.0, 4_000)
+    rounds, seconds, count = (2, 3.0, 1_500) if quick else (5, 8.0, 4_000)
+    world = make_world(read_scenario("quiet_week"))
+    unseen = write_examples(world, 2_000, random.Random(SEED + 1), language="en", channel="chat")
+    texts = [example.text for example in unseen]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        pipeline, key = prepare(home, examples)
-        texts = [example.text for example in draw_examples(2_000, random.Random(SEED + 1))]
+        pipeline, key = prepare(home, write_examples(world, count, random.Random(SEED), language="en", channel="chat"))
         measured: dict[str, list[Round]] = {"headset": [], "baseline": []}
         with baseline_server(pipeline), headset_server(home):
             for name in (*PORTS, *(name for _ in range(rounds) for name in PORTS)):
@@ -91,19 +95,12 @@ def main() -> None:
     report(measured)
 
 
-def draw_examples(count: int, chance: random.Random) -> list[Example]:
-    """Labelled texts of the twin's English chats."""
-    world = make_world(read_scenario("quiet_week"))
-    return write_examples(world, count, chance, language="en", channel="chat")
-
-
-def prepare(home: Path, examples: int) -> tuple[Pipeline, str]:
+def prepare(home: Path, examples: Sequence[Example]) -> tuple[Pipeline, str]:
     """Fit one model on texts of the twin: the pipeline for the baseline, compiled and registered for Headset."""
-    rows = draw_examples(examples, random.Random(SEED))
     with open_installation(load_config(home, {})) as parts:
         fitted = fit_intent(
-            [row.text for row in rows],
-            [row.label for row in rows],
+            [example.text for example in examples],
+            [example.label for example in examples],
             parts.encoder,
             seed=SEED,
             target_precision=0.95,

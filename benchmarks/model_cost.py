@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from headset.features.static_encoder import load_encoder
 from headset.training.compiler import compile_scorer
 from headset.training.intent import fit_intent
-from headset.twin.example import Example, write_examples
+from headset.twin.example import write_examples
 from headset.twin.scenario import read_scenario
 from headset.twin.world import make_world
 
@@ -42,18 +42,13 @@ def cost_ms(predict: Callable[[Sequence[str]], object], texts: Sequence[str]) ->
     return (time.process_time() - began) / len(texts) * 1e3
 
 
-def draw_examples(count: int, random: Random) -> list[Example]:
-    """Labelled texts of the twin's English chats."""
-    world = make_world(read_scenario("quiet_week"))
-    return write_examples(world, count, random, language="en", channel="chat")
-
-
 def main() -> None:
     """Fit on texts of the twin, time both, print the table and the line of JSON."""
     parser = argparse.ArgumentParser(description="CPU per turn of the compiled scorer and of the fitted pipeline.")
     parser.add_argument("--quick", action="store_true", help="fewer training texts and rounds")
     quick = parser.parse_args().quick
-    examples = draw_examples(1_500 if quick else 6_000, Random(SEED))
+    world = make_world(read_scenario("quiet_week"))
+    examples = write_examples(world, 1_500 if quick else 6_000, Random(SEED), language="en", channel="chat")
     encoder = load_encoder()
     fitted = fit_intent(
         [example.text for example in examples],
@@ -64,7 +59,8 @@ def main() -> None:
         progress=lambda *_: None,
     )
     scorer = compile_scorer(fitted)
-    texts = [example.text for example in draw_examples(_TEXTS, Random(SEED + 1))]
+    unseen = write_examples(world, _TEXTS, Random(SEED + 1), language="en", channel="chat")
+    texts = [example.text for example in unseen]
     measured: dict[str, list[float]] = {"embedding": [], "compiled, with embedding": [], "fitted pipeline": []}
     with threadpool_limits(1):
         for _ in range(3 if quick else 10):

@@ -17,7 +17,7 @@ import msgspec
 
 from headset.core.clock import MICROSECONDS, SystemClock
 from headset.core.config import Config, load_config
-from headset.core.errors import ArtifactError, HeadsetError, StorageFailed
+from headset.core.errors import ArtifactError, HeadsetError, InvalidInput, StorageFailed
 from headset.core.ids import Ids
 from headset.events.appender import AsyncAppender
 from headset.events.door import Door
@@ -30,7 +30,7 @@ from headset.registry.store import Registry
 from headset.serving.keys import ApiKeys, development_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from litestar import Litestar
 
@@ -184,10 +184,11 @@ class Installation:
                 f" this installation has {self.encoder.version}; train again"
             )
 
-    def twin_version(self, version: str) -> BotVersion:
-        """A registered version, by number or alias, as the bot of a simulated centre.
+    def twin_version(self, version: str, intents: Collection[str]) -> BotVersion:
+        """A registered version, by number or alias, as the bot of a simulated centre where people have ``intents``.
 
         Raises:
+            InvalidInput: it knows none of them.
             NotFound: there is none.
             ArtifactError: its files do not fit, or are damaged.
         """
@@ -197,6 +198,11 @@ class Installation:
         known = self.registry.get(self.config.decision.model, version)
         self._check_encoder(known)
         scorer = Scorer.load(self.registry.artifact(known.model, known.version))
+        if not set(intents) & set(scorer.labels):
+            learned = ", ".join(scorer.labels[:10])
+            raise InvalidInput(
+                "model", f"version {known.version} knows none of the scenario's intents, but {learned}; name another"
+            )
         return BotVersion(known.version, Reader(scorer, self.encoder), scorer.threshold)
 
     def reports(self, hours: float | None) -> list[ModelReport]:

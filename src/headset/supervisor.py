@@ -134,7 +134,6 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
 
     The history is of a centre without a bot: people answered everything, and what they answered is suggested now.
     """
-    from headset.core.clock import ManualClock
     from headset.data.importer import import_items
     from headset.data.row import Row
     from headset.features.sentiment import Sentiment
@@ -163,7 +162,6 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
             make_world(before),
             log=parts.log,
             door=parts.door,
-            clock=ManualClock(),
             score=Sentiment().score,
             seed=_SEED,
             days=_HISTORY_DAYS,

@@ -86,12 +86,14 @@ class Witness(Silent):
 
     def answer(self, contact, answer, agent_id=None):
         self._see("answer", contact, answer, agent_id)
+        super().answer(contact, answer, agent_id)
 
     def accept(self, contact, agent_id):
         self._see("accept", contact, agent_id)
 
     def judge(self, contact, decision, action, agent_id, intent):
         self._see("judge", contact, action, agent_id, intent, decision)
+        super().judge(contact, decision, action, agent_id, intent)
 
     def review(self, contact, decision, action, intent):
         self._see("review", contact, action, intent, decision)

@@ -109,6 +109,17 @@ def test_a_model_of_one_intent_says_it_always():
         assert behaviour.predict("b", random).intent == "a"
 
 
+@pytest.mark.parametrize("asked", ["b", "unheard of"])
+def test_its_second_answer_is_any_other_one(asked):
+    behaviour, random = behave_like(confusion(np.diag([9] * 4).tolist())), Random(7)
+    said = [behaviour.predict(asked, random) for _ in range(6_000)]
+    for answer in "b" if asked == "b" else "abcd":
+        seconds = [one.second for one in said if one.intent == answer]
+        others = sorted({*"abcd"} - {answer})
+        assert sorted({*seconds}) == others
+        assert [seconds.count(other) / len(seconds) for other in others] == pytest.approx([1 / 3] * 3, abs=0.06)
+
+
 def test_lost_accuracy_is_lost_to_its_usual_errors():
     behaviour, random = behave_like(confusion([[800, 200], [0, 1000]])), Random(7)
     said = [behaviour.predict("a", random, accuracy_loss=0.5).intent for _ in range(10_000)]
@@ -141,3 +152,11 @@ def test_a_made_up_model_confuses_within_a_group_above_all():
     assert len(wrong) == pytest.approx(2_000, abs=150)
     near = sum(catalogue.groups[intent] == catalogue.groups["late_fee"] for intent in wrong)
     assert near / len(wrong) > 0.7
+
+
+def test_a_made_up_model_is_surer_where_it_is_right():
+    behaviour = behave_as(BotArm(sureness=0.6), phrasebook_catalogue())
+    sureness = behaviour._sureness["late_fee"]
+    assert np.mean(sureness.right) == pytest.approx(0.62 + 0.3 * 0.6, abs=1e-3)
+    assert np.mean(sureness.wrong) == pytest.approx(0.62 - 0.3 * 0.6, abs=1e-3)
+    assert np.var(sureness.right) == pytest.approx(0.8 * 0.2 / 9, rel=0.02)

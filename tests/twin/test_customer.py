@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from headset.core.errors import InvalidInput
 from headset.twin.customer import Population
 from headset.twin.scenario import BotArm, read_scenario
 
@@ -68,3 +69,8 @@ def test_who_is_drawn_has_the_attributes_asked_for(seed, where):
     customer = Population(SCENARIO, 7).draw(Random(seed), where)
     told = {"language": customer.language, **customer.segments}
     assert all(told[name] == value for name, value in where.items() if name != "channel")
+
+
+def test_nobody_is_drawn_where_nobody_has_what_is_asked_for():
+    with pytest.raises(InvalidInput, match=r"'region': 'atlantis'.*10,000"):
+        Population(SCENARIO, 7).draw(Random(1), {"region": "atlantis", "channel": "voice"})

@@ -209,7 +209,7 @@ def test_a_busy_agent_finishes_after_the_shift_and_takes_nobody_else():
     hall.run()
     assert (first.began, second.began) == (5, None)
     assert (hall.floor.busy_s, hall.floor.staffed_s) == (20, 25)
-    assert hall.floor.queued() == 1
+    assert len(waiting(hall, BILLING)) == 1
 
 
 def test_an_agent_whose_next_shift_begins_while_they_are_busy_stays():
@@ -229,7 +229,7 @@ def test_who_gives_up_the_moment_an_agent_comes_is_counted_once(end):
     hall.shift(0, 10, 20 + end)
     hall.run()
     assert visit.began == 10
-    assert hall.floor.queued() == 0
+    assert not waiting(hall, BILLING)
     assert hall.floor.busy_s == (10 if visit.agent else 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -14,20 +15,24 @@ from litestar.testing import TestClient
 from msgspec.structs import replace
 
 from headset import app as composition
+from headset import cli, supervisor
+from headset.cli import terminal
 from headset.core.config import load_config
 from headset.core.errors import AccessDenied, InvalidInput, StorageFailed
 from headset.data.importer import import_items
 from headset.data.row import Row
 from headset.serving.api import create_api
 from headset.serving.metrics import Metrics
+from headset.twin import live as live_part
 from headset.twin.customer import Customer
 from headset.twin.desk import Desk
 from headset.twin.example import write_examples
 from headset.twin.faulty import Faults
-from headset.twin.live import Live, run_live
+from headset.twin.live import Live, LiveRun, run_live
 from headset.twin.scenario import Fault, read_scenario
 from headset.twin.script import Script
 from headset.twin.stage import Contact, Decision, Outcome
+from headset.twin.truth import Beginning, TrueContact, TrueKpis, TruthFile, read_truth
 from headset.twin.world import make_world
 
 SCENARIO = read_scenario("quiet_week")
@@ -400,6 +405,198 @@ def test_a_server_that_restarts_costs_the_conversations_of_that_time(server):
     assert 1_000 < seen.behind_s < 2_400
 
 
+def test_answers_that_are_lost_cost_conversations_and_record_nothing_twice(server):
+    chance = random.Random(2)
+
+    def answer(request):
+        taken = server(request)
+        if chance.random() < 0.05:
+            raise httpx.ReadTimeout("timed out", request=request)
+        return taken
+
+    seen = run(answer, Time(), days=0.1, speed=1e6)
+    assert seen.lost > 10
+    assert "timed out" in seen.problem
+    assert seen.begun > 100
+    assert server.refused == []
+    told = [(path, str(body)) for path, body in server.posted]
+    assert len(told) == len(set(told))
+
+
+def test_a_turn_that_was_half_taken_costs_its_conversation_even_if_it_is_the_first(server):
+    first = iter(range(2))
+
+    def answer(request):
+        if next(first, None) != 0:
+            return server(request)
+        server(request)
+        return httpx.Response(503, text="kept, but not decided")
+
+    seen = run(answer, Time(stop_s=30))
+    assert seen.lost == 1
+    assert "409" in seen.problem
+    assert seen.begun > 10
+
+
+@pytest.mark.parametrize("options", [{"days": 0.1}, {"days": None}])
+def test_the_truth_of_a_run_is_about_what_the_server_heard(server, tmp_path, options):
+    with TruthFile(tmp_path / "truth.jsonl") as truth:
+        seen = run(server, Time(stop_s=200), truth=truth, **options)
+    first, *planted, kpis = read_truth(tmp_path / "truth.jsonl")
+    contacts = [line for line in planted if isinstance(line, TrueContact)]
+    assert first == Beginning("quiet week", 5, SCENARIO.start, options["days"])
+    assert kpis == TrueKpis(None, len(contacts), seen.figures)
+    assert len(contacts) > 50
+    turns = {path.split("/")[3]: body for path, body in reversed(server.posted) if path.endswith("/turns")}
+    for line in contacts:
+        begun = turns[line.conversation_id]
+        assert (begun["customer_id"], begun["channel"]) == (line.customer_id, line.channel)
+        assert line.arm is None
+
+
+def test_a_run_whose_truth_cannot_be_written_ends(server):
+    class Full:
+        def write(self, *_):
+            if len(server.held) >= 20:
+                raise StorageFailed("the disk is full")
+
+    with pytest.raises(StorageFailed, match="disk is full"):
+        run(server, Time(), truth=Full())
+    assert len(server.held) < 30
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capsys):
+    """Run ``headset`` in this process without HEADSET_KEY; gives the exit code and what was printed."""
+    monkeypatch.setenv("HEADSET_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HEADSET_KEY", raising=False)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["headset", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """What the command line asks of ``run_live``, which here is over at once."""
+    asked = []
+    told = LiveRun(
+        simulated_s=90_061.0, begun=7, ended=5, lost=1, decided=6, right=4, handed_off=2, behind_s=41.6, problem="odd",
+        figures={"csat": 4.0},
+    )  # fmt: skip
+
+    def answer(world, *, watch, **options):
+        asked.append(options)
+        watch(told)
+        return told
+
+    monkeypatch.setattr(live_part, "run_live", answer)
+    return asked
+
+
+def shown_key(options):
+    return options["client"].headers["authorization"].removeprefix("Bearer ")
+
+
+def test_the_development_key_is_shown_to_the_home_folders_own_server_only(command, runs, monkeypatch, tmp_path):
+    assert command("twin", "run", "quiet_week")[0] == 0
+    development = (tmp_path / "home" / "keys" / "development.key").read_text().strip()
+    assert shown_key(runs.pop()) == development
+    for elsewhere in (("--url", "http://127.0.0.1:8080"), ("--url", ""), ("--host", "192.0.2.1")):
+        code, _, told = command("twin", "run", "quiet_week", *elsewhere)
+        assert code == 2
+        assert "HEADSET_KEY" in told
+        assert "headset keys create" in told
+    assert runs == []
+    monkeypatch.setenv("HEADSET_KEY", "other")
+    for own in ((), ("--url", "http://192.0.2.1")):
+        assert command("twin", "run", "quiet_week", *own)[0] == 0
+        assert shown_key(runs.pop()) == "other"
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "named"),
+    [("http://host:notaport", "k", "url"), ("ftp://host", "k", "url"), ("http://host", "clé", "key")],
+)
+def test_a_wrong_address_or_key_is_misuse(command, monkeypatch, tmp_path, url, key, named):
+    monkeypatch.setenv("HEADSET_KEY", key)
+    truth = tmp_path / "truth.jsonl"
+    code, printed, told = command("twin", "run", "quiet_week", "--url", url, "--truth", str(truth))
+    assert (code, printed) == (2, "")
+    assert told.startswith(f"headset: {named}: ")
+    assert not truth.exists()
+
+
+def test_the_help_names_the_variable_of_the_key(command):
+    assert "HEADSET_KEY" in command("twin", "run", "--help")[1]
+
+
+def test_a_report_says_how_far_behind_the_run_was(command, runs):
+    code, printed, told = command("twin", "run", "quiet_week")
+    assert (code, told) == (0, "")
+    assert "at worst 42 simulated seconds behind" in " ".join(printed.split())
+    assert json.loads(command("twin", "run", "quiet_week", "--json")[1])["behind_s"] == 41.6
+    assert len(runs) == 2
+
+
+def test_a_terminal_shows_how_a_run_goes_unless_json_is_wanted(command, runs, monkeypatch):
+    shown = []
+
+    @contextmanager
+    def status(_first):
+        yield SimpleNamespace(update=shown.append)
+
+    monkeypatch.setattr(terminal.err, "status", status)
+    command("twin", "run", "quiet_week")
+    monkeypatch.setattr(terminal.err, "_force_terminal", True)
+    command("twin", "run", "quiet_week", "--json")
+    assert shown == []
+    command("twin", "run", "quiet_week")
+    assert shown == ["1 day, 1:01:01 simulated · 7 conversations · 1 lost · at worst 42 s behind"]
+    assert len(runs) == 3
+
+
+def test_a_run_from_the_command_line_opens_the_file_for_the_truth(command, runs, tmp_path):
+    truth = tmp_path / "truth.jsonl"
+    assert command("twin", "run", "quiet_week", "--truth", str(truth))[0] == 0
+    assert truth.exists()
+    code, _, told = command("twin", "run", "quiet_week", "--truth", str(truth))
+    assert code == 1
+    assert "is there already" in " ".join(told.split())
+    assert len(runs) == 1
+
+
+def test_a_key_in_the_environment_is_not_handed_on_by_up(command, monkeypatch):
+    given = []
+
+    class Ended:
+        def __init__(self, _config, environ):
+            given.append(environ)
+
+        def start(self, *_arguments, **_options):
+            pass
+
+        def ended(self):
+            return "'headset serve' ended"
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr(supervisor, "Processes", Ended)
+    monkeypatch.setattr(supervisor, "check_port", lambda _: None)
+    monkeypatch.setenv("HEADSET_KEY", "another server's")
+    monkeypatch.setenv("HEADSET_DECISION_MODEL", "intent")
+    assert command("up")[0] == 1
+    (environ,) = given
+    assert "HEADSET_KEY" not in environ
+    assert environ["TTY_COMPATIBLE"] == "0", "only one process draws a status line"
+    assert environ["HEADSET_DECISION_MODEL"] == "intent"
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The configuration of a home folder with a champion."""
@@ -473,8 +670,9 @@ def test_a_real_server_records_what_happened(serve):
         contact, course = met[name]
         assert row.channel == contact.channel
         assert (row.resolution == "resolved") == course.solved
-        assert course.bot_ended or row.ended_by == ("customer" if row.resolution == "abandoned" else "agent")
-        if row.ended_by == "agent":
+        left = row.resolution == "abandoned" or (course.transfers and not course.solved)
+        assert course.bot_ended or row.ended_by == "agent" or (left and row.ended_by == "customer")
+        if course.answered:
             assert row.handle_time_s == pytest.approx(course.handled_s, abs=0.1)
     assert any(row.csat is not None for row in rows)
     assert any(row.handoff for row in rows)

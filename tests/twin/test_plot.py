@@ -5,17 +5,13 @@ from datetime import date, datetime, timedelta
 from itertools import combinations
 
 import msgspec
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from headset.twin.catalogue import dataset_catalogue, phrasebook_catalogue
-from headset.twin.demand import HOUR_S, Demand
-from headset.twin.plot import count_demand, draw_year
+from headset.twin.plot import draw_year
 from headset.twin.rule import check_scenario
 from headset.twin.scenario import (
     Calendar,
@@ -119,40 +115,6 @@ def size(png):
     return struct.unpack(">II", png[16:24])
 
 
-@given(
-    minute=st.integers(0, 59),
-    hour=st.integers(0, 23),
-    days=st.floats(0.02, 3),
-    seed=st.integers(0, 2**63 - 1),
-)
-@settings(max_examples=30, deadline=None)
-def test_the_counts_are_the_arrivals_of_the_period_by_hour_and_intent(minute, hour, days, seed):
-    scenario = eventful(START + timedelta(days=1, hours=hour, minutes=minute))
-    counted = count_demand(scenario, CATALOGUE, seed=seed, days=days)
-    demand = Demand(scenario, CATALOGUE, seed)
-    wanted = np.zeros_like(counted.contacts)
-    made = 0
-    for number in range(int(days * 24) + 1):
-        for arrival in demand.arrivals(number):
-            if arrival.time_s < days * 24 * HOUR_S:
-                moment = scenario.start + timedelta(seconds=arrival.time_s)
-                wanted[(moment - counted.start) // timedelta(hours=1), counted.intents.index(arrival.intent)] += 1
-                made += arrival.incident is not None
-    assert (counted.contacts == wanted).all()
-    assert counted.from_incidents.sum() == made
-    assert counted.exposure.sum() == pytest.approx(days * 24)
-
-
-def test_what_is_expected_is_what_is_drawn_on_average():
-    scenario = eventful(START + timedelta(hours=8, minutes=20))
-    runs = [count_demand(scenario, CATALOGUE, seed=seed, days=2.3) for seed in range(60)]
-    mean = np.mean([run.contacts.sum(axis=1) for run in runs], axis=0)
-    expected = runs[0].expected
-    # The rate of an hour is kept for all of it, so that hours of the clock differ a little less than it.
-    assert (np.abs(mean - expected) < 5 * np.sqrt(np.maximum(expected, 0.5) / 60)).all()
-    assert mean.sum() == pytest.approx(expected.sum(), rel=0.02)
-
-
 @pytest.mark.parametrize("name", scenario_names())
 def test_every_scenario_that_comes_with_headset_is_drawn_without_overlaps(name, texts):
     scenario = read_scenario(name)
@@ -241,10 +203,3 @@ def test_equal_seeds_give_equal_bytes(file_format):
 
 def test_a_period_without_contacts_is_drawn():
     size(draw_year(msgspec.structs.replace(QUIET, contacts_per_day=1e-6), CATALOGUE, seed=1, days=1))
-
-
-def test_progress_ends_with_all():
-    told = []
-    count_demand(QUIET, CATALOGUE, seed=1, days=2.5, progress=lambda phase, fraction: told.append((phase, fraction)))
-    assert [fraction for _, fraction in told] == [0.0, 0.4, 0.8, 1.0]
-    assert {phase for phase, _ in told} == {"drawing quiet week"}

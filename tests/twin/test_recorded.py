@@ -25,6 +25,7 @@ from headset.events.schema import (
     TurnReceived,
 )
 from headset.feedback.edit_distance import edit_distance
+from headset.twin.catalogue import assign_queues
 from headset.twin.centre import DAY_S, Centre
 from headset.twin.faulty import Faults
 from headset.twin.recorded import REVIEWER, Recorded
@@ -41,6 +42,16 @@ STORM = {
     "intent": "storm_outage",
     "contacts_per_hour": 10.0,
 }
+UNFAIR = {"name": "accent", "where": {"region": "north"}, "accuracy_loss": 0.3, "error_ratio": 0.2}
+LATE = {
+    "name": "late",
+    "kind": "duplicates",
+    "field": "",
+    "start": START,
+    "end": START + timedelta(days=2),
+    "share": 0.5,
+}
+ARMS = [{"version": "1", "share": 0.6}, {"version": "2", "share": 0.4, "accuracy": 0.7}]
 
 
 def record(scenario, *, seed=1, days=None, bot=True):
@@ -55,6 +66,7 @@ def record(scenario, *, seed=1, days=None, bot=True):
         ids=Ids(clock, Random(seed)),
         script=Script(scenario, world.utterances),
         faults=Faults(scenario),
+        queue_of=assign_queues(scenario, world.catalogue),
         bot=world.bot if bot else None,
         model="intent",
         until_s=days * DAY_S,
@@ -74,7 +86,15 @@ def record(scenario, *, seed=1, days=None, bot=True):
     conversations = defaultdict(list)
     for each in told:
         conversations[each.event.conversation_id].append(each)
-    return SimpleNamespace(told=told, conversations=conversations, courses=courses, stage=stage, centre=centre)
+    return SimpleNamespace(
+        scenario=scenario,
+        catalogue=world.catalogue,
+        told=told,
+        conversations=conversations,
+        courses=courses,
+        stage=stage,
+        centre=centre,
+    )
 
 
 def of(told, kind):
@@ -84,7 +104,6 @@ def of(told, kind):
 @pytest.fixture(scope="module")
 def busy(small):
     """Two arms, an incident nobody trained on, three languages."""
-    arms = [{"version": "1", "share": 0.6}, {"version": "2", "share": 0.4, "accuracy": 0.7}]
     return record(
         small(
             days=3,
@@ -93,7 +112,7 @@ def busy(small):
                 {"name": name, "agents": 4, "queues": [name], "languages": ["en", "es", "de"], "automation_bias": 0.25}
                 for name in ("care", "technical")
             ],
-            bot={"arms": arms, "review_ratio": 0.3},
+            bot={"arms": ARMS, "review_ratio": 0.3},
             incidents=[STORM],
         )
     )
@@ -308,6 +327,44 @@ def test_outcomes_come_with_the_end_or_later_and_say_what_happened(busy):
             assert outcome.handle_time_s is None or outcome.handle_time_s == pytest.approx(course.handled_s, abs=0.06)
             assert outcome.resolution in {None, "abandoned"} or (outcome.resolution == "resolved") is course.solved
             assert outcome.reopened is None or course.return_s is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"intents": {}},
+        {"bot": {"arms": []}},
+        {"bot": {"arms": ARMS, "review_ratio": 0.3}, "incidents": [STORM], "unfairness": [UNFAIR], "faults": [LATE]},
+    ],
+    ids=["all intents", "no bot", "eventful"],
+)
+def test_a_silent_run_is_the_recorded_one_without_words(small, simulate, change):
+    """Who is suggested what, is misled by it and comes back is the same; so forecasts are about what is recorded."""
+    teams = [
+        {"name": name, "agents": 2, "queues": [name], "automation_bias": 0.5, "feedback_ratio": 1.0}
+        for name in ("care", "technical")
+    ]
+    scenario = small(teams=teams, **change)
+    written, silent = record(scenario, seed=3), simulate(scenario, seed=3)
+    assert silent.centre.figures() == written.centre.figures()
+    courses = {contact.conversation_id: course for contact, course in silent.courses}
+    assert courses == {name: course for name, (_, course) in written.courses.items()}
+    if scenario.bot.arms:
+        assert sum(course.misled for course in courses.values()) > 5
+
+
+def test_a_conversation_begins_in_the_line_its_customer_chose(busy):
+    for name, told in busy.conversations.items():
+        assert told[0].event.payload.queue == busy.courses[name][0].queue
+    assert {told[0].event.payload.queue for told in busy.conversations.values()} == {"care", "technical"}
+
+
+def test_a_handoff_goes_to_the_queue_of_what_the_bot_read(busy):
+    queue_of = assign_queues(busy.scenario, busy.catalogue)
+    for told in busy.conversations.values():
+        for each in of(told, HandoffRequested):
+            decision = told[told.index(each) - 1].event.payload
+            assert each.event.payload.queue == queue_of[decision.intent]
 
 
 def test_without_a_bot_there_are_turns_and_outcomes_and_no_decision(small):

@@ -10,7 +10,7 @@ import pytest
 from headset.twin.catalogue import phrasebook_catalogue
 from headset.twin.centre import Centre
 from headset.twin.demand import Demand
-from headset.twin.generate import true_effects
+from headset.twin.effect import true_effects
 from headset.twin.phrasebook import load_phrasebook
 from headset.twin.scenario import read_scenario, scenario_names
 from headset.twin.silent import Silent

@@ -74,12 +74,16 @@ def test_figures_are_those_worked_out_by_hand():
     )
 
 
-def test_a_tally_added_to_another_is_the_tally_of_both():
-    one, other, both = counted(SEEN[:2]), counted(SEEN[2:]), counted(SEEN)
-    one.busy_s, other.busy_s, both.busy_s = 1.0, 2.0, 3.0
-    one.staffed_s, other.staffed_s, both.staffed_s = 10.0, 20.0, 30.0
-    one.add(other)
-    assert one == both
+def test_emails_count_for_everything_but_the_waits_of_callers_and_chatters():
+    course = Course(answered=True, in_time=True, first_wait_s=9_000, waited_s=9_000, handled_s=800, satisfaction=5)
+    mail = contact(6)
+    mail.channel = "email"
+    before, after = (counted(seen).figures(COSTS) for seen in (SEEN, [*SEEN, (mail, course)]))
+    for kpi in ("abandonment", "service_level", "asa_s", "containment"):
+        assert after[kpi] == before[kpi]
+    assert after["aht_s"] == pytest.approx((300 + 500 + 800) / 3)
+    assert after["transfer_rate"] == pytest.approx(1 / 3)
+    assert after["csat"] == pytest.approx((6 * 3 + 5) / 7)
 
 
 def test_nothing_counted_gives_no_figure():

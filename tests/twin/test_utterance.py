@@ -10,9 +10,11 @@ from headset.core.errors import InvalidInput
 from headset.events.redaction import redact
 from headset.serving.policy import asks_for_human
 from headset.twin.phrasebook import LANGUAGES, load_phrasebook
-from headset.twin.utterance import Channel, DatasetUtterances, PhrasebookUtterances, PhraseKind, Utterances
+from headset.twin.scenario import Channel, Texts
+from headset.twin.utterance import DatasetUtterances, PhrasebookUtterances, PhraseKind, Utterances
 
 CHANNELS = get_args(Channel)
+ERRORS = Texts().error_ratio
 BOOKS = PhrasebookUtterances()
 DATASET = DatasetUtterances({"card_lost": ("I lost my card", "where is my new card"), "empty": ()}, "en")
 
@@ -27,11 +29,13 @@ def intents(language):
 def test_no_text_holds_what_redaction_would_take_out(language, channel):
     random = Random(7)
     texts = [
-        BOOKS.ask(intent, language, channel, random, again=random.random() < 0.2)
+        BOOKS.ask(intent, language, channel, random, again=random.random() < 0.2, error_ratio=ERRORS)
         for intent in intents(language)
         for _ in range(80)
     ]
-    texts += [BOOKS.say(kind, language, channel, "customer", random) for kind in get_args(PhraseKind) * 20]
+    texts += [
+        BOOKS.say(kind, language, channel, "customer", random, error_ratio=ERRORS) for kind in get_args(PhraseKind) * 20
+    ]
     assert not [text for text in texts if redact(text).counts]
     assert all(text.strip() and not re.search(r"[{}|]|[^:]\(", text) for text in texts)
 

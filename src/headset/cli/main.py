@@ -40,7 +40,7 @@ from headset.cli.terminal import (
     server_variables,
     tell,
 )
-from headset.cli.twin import twin
+from headset.cli.twin import KEY_VARIABLE, twin
 from headset.core.clock import iso
 from headset.core.errors import AccessDenied, HeadsetError, InvalidInput, StorageFailed
 from headset.supervisor import end_with_starter, stop_on_signals
@@ -102,7 +102,9 @@ def up(
                 prepare_twin(parts, progress)
         key = parts.development_key()
     stop = stop_on_signals()
-    processes = Processes(config, os.environ | server_variables(config))
+    # A key in the environment may be another server's; the line that shows the state belongs to this process.
+    given = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
+    processes = Processes(config, given | {"TTY_COMPATIBLE": "0"} | server_variables(config))
     try:
         processes.start("serve")
         processes.start("work")
@@ -390,7 +392,7 @@ def _await_server(config: Config, ended: Callable[[], str | None], stop: threadi
         if (problem := ended()) is not None:
             raise HeadsetError(f"{problem} before the server answered; its message is above")
         try:
-            httpx.get(f"{server_url(config)}/healthz", timeout=1)
+            httpx.get(f"{server_url(config)}/healthz", timeout=1, trust_env=False)  # no proxy
         except httpx.TransportError:
             continue
         return

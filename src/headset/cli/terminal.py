@@ -53,9 +53,22 @@ def print_json(value: object) -> None:
     Raises:
         OSError: standard output is closed.
     """
+    _write(msgspec.json.encode(value) + b"\n")
+
+
+def print_text(text: str) -> None:
+    """Print a text as it is.
+
+    Raises:
+        OSError: standard output is closed.
+    """
+    _write(text.encode())
+
+
+def _write(content: bytes) -> None:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "standard output is closed")
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.write(content)
     sys.stdout.flush()
 
 
@@ -66,7 +79,7 @@ def check_range(field: str, value: float, limit: float) -> None:
         InvalidInput: it is not.
     """
     if not 0 < value <= limit:
-        raise InvalidInput(field, f"is {value:g}; give a number above 0 and at most {limit}")
+        raise InvalidInput(field, f"is {value:.12g}; give a number above 0 and at most {limit}")
 
 
 def fail(error: HeadsetError, code: int, *, wants_json: bool) -> int:

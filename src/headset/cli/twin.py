@@ -7,7 +7,8 @@ import io
 import os
 import random
 import secrets
-import sys
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +27,7 @@ from headset.cli.terminal import (
     err,
     out,
     print_json,
+    print_text,
     progress_bars,
     read_config,
     server_url,
@@ -36,11 +38,12 @@ from headset.core.errors import AccessDenied, InvalidInput, StorageFailed
 from headset.supervisor import stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from headset.app import Installation
     from headset.registry.confusion import Confusion
     from headset.twin.forecast import Forecast, WhatIf
+    from headset.twin.live import LiveRun
     from headset.twin.scenario import Scenario
     from headset.twin.world import World
 
@@ -49,13 +52,15 @@ twin = typer.Typer(help="The simulated contact centre, whose truth is known.", n
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A TOML file, or the name of a shipped scenario, see 'twin list'.")
 ]
-SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the scenario's when left out.")]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed; the scenario's when left out.")
+]
 DaysOption = Annotated[float | None, typer.Option("--days", help="How many days; the scenario's number when left out.")]
 _DAYS_LIMIT = 3_660
 _SPEED_LIMIT = 100_000
 _EXAMPLES_LIMIT = 1_000_000
 _KINDS: dict[str, Literal["png", "svg"]] = {".png": "png", ".svg": "svg"}
-_KEY_VARIABLE = "HEADSET_KEY"
+KEY_VARIABLE = "HEADSET_KEY"
 
 
 @twin.command(name="list")
@@ -93,6 +98,7 @@ def generate_log(
     from headset.core.clock import ManualClock
     from headset.features.sentiment import Sentiment
     from headset.twin.generate import generate
+    from headset.twin.truth import TruthFile
 
     scenario = _read(place, days)
     seed = scenario.seed if seed is None else seed
@@ -102,7 +108,10 @@ def generate_log(
     clock = ManualClock()
     entropy = random.Random(f"{seed}:keys").randbytes
     truth = truth or target / "truth.jsonl"
+    if target.absolute() in truth.absolute().parent.parents:
+        raise InvalidInput("truth", f"is {truth}, in a folder of the new home's own; put it beside them or elsewhere")
     with (
+        TruthFile(truth) as lines,
         open_installation(load_config(target.absolute(), {}), clock=clock, entropy=entropy) as parts,
         progress_bars(quiet=json) as progress,
     ):
@@ -114,51 +123,65 @@ def generate_log(
             score=Sentiment().score,
             seed=seed,
             days=days or scenario.days,
-            truth=truth,
+            truth=lines,
             model=parts.config.decision.model,
             progress=progress,
         )
     if json:
         print_json({"home": str(target), "truth": str(truth), "seed": seed} | msgspec.to_builtins(made))
         return
-    out.print(f"{made.contacts} conversations, {made.events} events in {target}; the truth is in {truth}")
+    told = f"{made.contacts} conversations, {made.events} events in {target}; the truth is in {truth}"
+    out.print(told, markup=False, highlight=False, soft_wrap=True)
     out.print(_figures(made.figures))
 
 
 @twin.command(name="run")
 def run_scenario(  # noqa: PLR0917 - typer passes options by name
     place: ScenarioArgument,
-    url: Annotated[str | None, typer.Option("--url", help="A server; that of the home folder when left out.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            help=f"A server; the environment variable {KEY_VARIABLE} must hold a key of it. When left out, that of the"
+            " home folder, with its development key unless the variable holds another.",
+        ),
+    ] = None,
     speed: Annotated[float, typer.Option("--speed", help="Simulated seconds per second.")] = 60.0,
     days: Annotated[float | None, typer.Option("--days", help="Stop after so many; go on when left out.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; a fresh one when left out.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="New file for the truth; none is kept when left out.")
+    ] = None,
     home: HomeOption = HOME,
     host: HostOption = None,
     port: PortOption = None,
     json: JsonOption = False,
 ) -> None:
     """Hold a scenario's conversations with a live server, in real or compressed time, until stopped."""
-    import httpx
-
+    from headset.twin.desk import open_client
     from headset.twin.live import run_live
+    from headset.twin.truth import TruthFile
 
     check_range("speed", speed, _SPEED_LIMIT)
     scenario = _read(place, days)
     seed = secrets.randbits(62) if seed is None else seed
     config = read_config(home, host, port)
-    key = os.environ.get(_KEY_VARIABLE)
-    if key is None:
+    key = os.environ.get(KEY_VARIABLE)
+    if not key and url is None:
         with open_installation(config) as parts:
             key = parts.development_key()
-    if key is None:
+    if not key:
         raise AccessDenied(
-            f"the development key exists only where the server is on loopback; put a key into {_KEY_VARIABLE}"
+            "the development key is only for the home folder's own server, on loopback; make a key where the server is"
+            f" with 'headset keys create NAME --scope decide --scope feedback', and put it into {KEY_VARIABLE}"
         )
     world = _world(scenario, home)
     stop = stop_on_signals()
-    with httpx.Client(
-        base_url=url or server_url(config), headers={"Authorization": f"Bearer {key}"}, timeout=10
-    ) as client:
+    with (
+        open_client(server_url(config) if url is None else url, key) as client,
+        TruthFile(truth) as lines,
+        _status_line(shown=err.is_terminal and not json) as watch,
+    ):
         report = run_live(
             world,
             client=client,
@@ -168,13 +191,18 @@ def run_scenario(  # noqa: PLR0917 - typer passes options by name
             days=days,
             wait=stop.wait,
             run=secrets.token_hex(4),
+            truth=lines,
+            watch=watch,
         )
+    if report.lost and not report.begun:
+        raise StorageFailed(f"no conversation could begin, {report.lost} were tried: {report.problem}")
     if json:
         print_json(report)
         return
     lost = f", {report.lost} lost ({report.problem})" if report.lost else ""
     right = f", {report.right} of {report.decided} first turns read right" if report.decided else ""
-    out.print(f"{report.begun} conversations, {report.handed_off} handed to a person{right}{lost}", markup=False)
+    told = f"{report.begun} conversations, {report.handed_off} handed to a person{right}{lost}"
+    out.print(f"{told}; at worst {report.behind_s:.0f} simulated seconds behind", markup=False)
     out.print(_figures(report.figures))
 
 
@@ -260,7 +288,7 @@ def plot(
     if json:
         print_json({"out": str(target), "bytes": len(picture)})
     else:
-        out.print(f"drawn in {target}")
+        out.print(f"drawn in {target}", markup=False, highlight=False, soft_wrap=True)
 
 
 @twin.command(name="examples")
@@ -292,7 +320,7 @@ def examples(
         language=language,
         channel=next((known for known in scenario.channels if known == channel), None),
     )
-    if json:
+    if json and target is None:
         print_json(found)
         return
     text = io.StringIO()
@@ -300,13 +328,16 @@ def examples(
     writer.writerow(("text", "label", "language", "channel"))
     writer.writerows((each.text, each.label, each.language, each.channel) for each in found)
     if target is None:
-        sys.stdout.write(text.getvalue())
+        print_text(text.getvalue())
         return
     try:
         target.write_text(text.getvalue(), "utf-8")
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written ({error.strerror}); name another with --out") from error
-    err.print(f"{count} texts in {target}; import them with 'headset import csv {target} --as NAME'")
+    if json:
+        print_json({"out": str(target), "examples": len(found)})
+        return
+    err.print(f"{count} texts in {target}; import them with 'headset import csv {target} --as NAME'", markup=False)
 
 
 def _confusion(place: str, home: Path) -> Confusion:
@@ -330,6 +361,7 @@ def _read(place: str, days: float | None) -> Scenario:
 def _world(scenario: Scenario, home: Path, *, model: str | None = None) -> World:
     """The scenario's world; texts and a model come from ``home``, which is opened only for them."""
     from headset.twin.bot import Bot
+    from headset.twin.scenario import BotArm
     from headset.twin.world import make_world
 
     if scenario.texts.dataset is None and model is None:
@@ -339,8 +371,8 @@ def _world(scenario: Scenario, home: Path, *, model: str | None = None) -> World
         world = make_world(scenario, texts=texts)
         if model is None:
             return world
-        version = parts.twin_version(model)
-    arms = (msgspec.structs.replace(scenario.bot.arms[0], version=version.version, share=1.0),)
+        version = parts.twin_version(model, world.catalogue.usual)
+    arms = (BotArm(version=version.version),)
     table = msgspec.structs.replace(scenario.bot, arms=arms)
     return msgspec.structs.replace(world, scenario=msgspec.structs.replace(scenario, bot=table), bot=Bot((version,)))
 
@@ -353,6 +385,24 @@ def _texts(parts: Installation, dataset: str) -> Mapping[str, Sequence[str]]:
     for text, label in zip(found.texts, found.labels, strict=True):
         texts.setdefault(label, []).append(text)
     return texts
+
+
+@contextmanager
+def _status_line(*, shown: bool) -> Iterator[Callable[[LiveRun], None]]:
+    """A line on standard error; a function of what happened so far."""
+    if not shown:
+        yield lambda _: None
+        return
+    with err.status("waiting for the first customer") as status:
+        yield lambda state: status.update(_pulse(state))
+
+
+def _pulse(state: LiveRun) -> str:
+    """What happened so far in one line."""
+    passed = timedelta(seconds=int(state.simulated_s))
+    return (
+        f"{passed} simulated · {state.begun} conversations · {state.lost} lost · at worst {state.behind_s:.0f} s behind"
+    )
 
 
 def _figures(figures: Mapping[str, float | None]) -> Table:

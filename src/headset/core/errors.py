@@ -35,9 +35,12 @@ class InvalidInput(HeadsetError):
     """
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+        super().__init__(field, problem)  # so that copies, in another process as well, can be made from `args`
         self.field = field
         self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem}"
 
 
 class NotFound(InvalidInput):

@@ -59,7 +59,7 @@ class Vault:
     Args:
         path: The key database.
         master: 32 bytes that wrap the subjects' keys; see :func:`load_master_key`.
-        entropy: Source of key and nonce bytes; anything but the default is for tests.
+        entropy: Source of key and nonce bytes; anything but the default is for tests and made-up texts.
         cache_size: Subjects whose keys are kept in memory.
 
     Raises:

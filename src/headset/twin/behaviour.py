@@ -27,11 +27,13 @@ _MIDDLE = 0.62
 _REACH = 0.3
 _CONCENTRATION = 8.0
 _SAMPLES = 512
-_GRID = 10_000
 
 
 class Prediction(Struct, frozen=True):
-    """What a model said of one text, with how sure it was; ``second`` is what it thought of next."""
+    """What a model said of one text, with how sure it was.
+
+    ``second`` is what it thought of next, another intent unless the model knows only one.
+    """
 
     intent: str
     confidence: float
@@ -71,16 +73,21 @@ class Behaviour:
         """What it says of a text with this ``intent``; in ``accuracy_loss`` of the cases it was right, it is not."""
         wheel = self._said.get(intent)
         if wheel is None:
-            return Prediction(
-                random.choice(self._intents), random.choice(self._unlearned), random.choice(self._intents)
-            )
+            said = random.choice(self._intents)
+            return Prediction(said, random.choice(self._unlearned), self._draw_other(said, random))
         said = wheel.draw(random)
         if said == intent and accuracy_loss > 0 and intent in self._errors and random.random() < accuracy_loss:
             said = self._errors[intent].draw(random)
         sureness = self._sureness[intent]
         if said != intent:
             return Prediction(said, random.choice(sureness.wrong), intent)
-        return Prediction(said, random.choice(sureness.right), random.choice(self._intents))
+        return Prediction(said, random.choice(sureness.right), self._draw_other(said, random))
+
+    def _draw_other(self, said: str, random: Random) -> str:
+        """Any intent but the one said, with equal chances; the same where there is no other."""
+        *others, last = self._intents
+        other = random.choice(others) if others else last
+        return last if other == said else other
 
 
 def behave_as(arm: BotArm, catalogue: Catalogue) -> Behaviour:
@@ -106,11 +113,10 @@ def behave_as(arm: BotArm, catalogue: Catalogue) -> Behaviour:
 
 
 def _quantiles(alpha: float, beta: float) -> list[float]:
-    """Evenly spaced quantiles of a beta distribution, from its density on a fine grid."""
-    grid = np.linspace(0.0, 1.0, _GRID + 1)[1:-1]
-    density = grid ** (alpha - 1) * (1 - grid) ** (beta - 1)
-    ranks = np.cumsum(density) / density.sum()
-    quantiles: list[float] = np.interp((np.arange(_SAMPLES) + 0.5) / _SAMPLES, ranks, grid).round(4).tolist()
+    """Evenly spaced quantiles of a beta distribution."""
+    from scipy.special import betaincinv  # noqa: PLC0415 - takes longer to load than the rest of the twin
+
+    quantiles: list[float] = betaincinv(alpha, beta, (np.arange(_SAMPLES) + 0.5) / _SAMPLES).round(4).tolist()
     return quantiles
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import signal
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,7 +45,8 @@ def told_beside(
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_tell, args=(tell, arguments, there), daemon=True)
-    process.start()
+    with _deaf_to_interrupts():
+        process.start()
     there.close()
     try:
         yield _heard(here, msgspec.msgpack.Decoder(kind))
@@ -52,6 +54,19 @@ def told_beside(
         here.close()
         process.terminate()
         process.join(_PATIENCE_S)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """A process begun here does not hear Ctrl-C, from its first line on: who listens decides when it is over."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _heard(connection: Connection, decoder: msgspec.msgpack.Decoder[Message]) -> Iterator[Message]:
@@ -70,7 +85,7 @@ def _heard(connection: Connection, decoder: msgspec.msgpack.Decoder[Message]) ->
 
 
 def _tell(tell: Callable[..., Iterator[Any]], arguments: tuple[Any, ...], connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who listens decides when it is over
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()  # what is loaded stays; looking through it again and again would cost a sixth of the time
     gc.set_threshold(_COLLECT_EVERY)
     encode = msgspec.msgpack.Encoder().encode

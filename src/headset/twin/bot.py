@@ -41,7 +41,7 @@ class Reading(Struct, frozen=True):
 
 
 class BotVersion(Struct, frozen=True):
-    """A model that serves, under the name it has in the log."""
+    """A model that serves, under the name it has in the log; numbers are names of registered models."""
 
     version: str
     model: Model

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, cast
 
 import simpy
@@ -17,7 +16,8 @@ from headset.core.errors import StorageFailed
 from headset.twin.catalogue import THANKS, assign_queues
 from headset.twin.customer import Population
 from headset.twin.demand import HOUR_S, Demand
-from headset.twin.floor import Agent, Floor
+from headset.twin.floor import Floor
+from headset.twin.staff import Member, hire, work_shifts
 from headset.twin.stage import Contact, Decision, Outcome
 from headset.twin.tally import WEEK_S, Course, Tally
 from headset.twin.wheel import Wheel
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from headset.events.schema import FeedbackAction, Resolution
     from headset.twin.catalogue import Catalogue
     from headset.twin.demand import Arrival
-    from headset.twin.floor import Skill
-    from headset.twin.scenario import Channel, Scenario, Team
+    from headset.twin.scenario import Channel, Scenario
     from headset.twin.stage import Stage
 
     Steps = Generator[simpy.Event, object, None]
@@ -42,21 +41,12 @@ _THINKS_S: dict[Channel, float] = {"chat": 25.0, "voice": 7.0, "email": 3_600.0}
 _BOT_S = 1.5
 _SPREAD = 0.6
 _MISROUTED_RATIO = 0.25
+_LOST_IN_MENU_RATIO = 0.1
 _TRIES = 2
 _SOONEST_S = 600.0
 _TRIES_AGAIN_S = 7_200.0
 _ATTEMPTS = 5
 _URGENCY: dict[Channel, int] = {"voice": 0, "chat": 0, "email": 1}
-
-
-class Member:
-    """What an agent is like, beyond their skills."""
-
-    __slots__ = ("biased", "team")
-
-    def __init__(self, team: Team, *, biased: bool) -> None:
-        self.team = team
-        self.biased = biased
 
 
 class Centre:
@@ -107,9 +97,11 @@ class Centre:
         self._channels: Wheel[Channel] = Wheel(scenario.channels)
         self._queue_of = assign_queues(scenario, catalogue)
         self._floor = Floor(self.env)
-        self._members: dict[Agent, Member] = {}
-        self._skills = {skill for team in scenario.teams for skill in _skills(team)}
-        self._hire()
+        staff = hire(scenario)
+        self._skills = {skill for member in staff for skill in member.skills}
+        for member in staff:
+            last_s = self._until_s + DRAIN_S
+            self.env.process(work_shifts(member, self._floor, self.env, scenario.start, last_s))
         self.env.process(self._arrive())
         if days is not None:
             self.env.timeout(self._until_s).callbacks.append(lambda _: self._close())
@@ -139,44 +131,6 @@ class Centre:
             self._close()
         return self.tally.figures(self._scenario.costs)
 
-    # -- staff ---------------------------------------------------------------------------------
-
-    def _hire(self) -> None:
-        for team in self._scenario.teams:
-            skills = _skills(team)
-            biased = round(team.automation_bias * team.agents)
-            for number in range(team.agents):
-                agent = Agent(f"{team.name}-{number + 1}", skills)
-                self._members[agent] = Member(team, biased=number < biased)
-                self.env.process(self._work(agent, team))
-
-    def _work(self, agent: Agent, team: Team) -> Steps:
-        """Shift after shift."""
-        start = self._scenario.start
-        begin, end = team.shift
-        if begin == end and len(set(team.weekdays)) == 7:
-            self._floor.begin_shift(agent)
-            return
-        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
-        day = -1  # the shift that began yesterday may not be over
-        while True:
-            date = midnight + timedelta(days=day)
-            day += 1
-            if date.weekday() not in team.weekdays:
-                continue
-            begins = (date.replace(hour=begin.hour, minute=begin.minute) - start).total_seconds()
-            ends = (date.replace(hour=end.hour, minute=end.minute) - start).total_seconds()
-            ends += DAY_S if ends <= begins else 0.0
-            if ends <= self.env.now or begins > self._until_s + DRAIN_S:
-                if begins > self._until_s + DRAIN_S:
-                    return
-                continue
-            if begins > self.env.now:
-                yield self.env.timeout(begins - self.env.now)
-            self._floor.begin_shift(agent)
-            yield self.env.timeout(ends - self.env.now)
-            self._floor.end_shift(agent)
-
     def _close(self) -> None:
         """Take in what agents did until now; after the period they are not counted."""
         self._floor.settle()
@@ -204,8 +158,14 @@ class Centre:
         if "channel" in arrival.where:
             channel = arrival.where["channel"]  # type: ignore[assignment] # checked with the scenario
         contact = Contact(contact_id, customer, arrival.intent, channel, self.env.now, str(self._seed))
+        contact.queue = self._choose_queue(arrival.intent, chooser)
         contact.incident = arrival.incident
         return self._read_worse(contact)
+
+    def _choose_queue(self, intent: str, random: Random) -> str:
+        """The line a customer picks from the menu: now and then the wrong one."""
+        lost = random.random() < _LOST_IN_MENU_RATIO
+        return random.choice(list(self._scenario.queues)) if lost else self._queue_of[intent]
 
     def _come_back(self, contact: Contact, return_s: float) -> Steps:
         yield self.env.timeout(return_s)
@@ -217,6 +177,7 @@ class Centre:
             conversation_id, contact.customer, contact.intent, contact.channel, self.env.now, str(self._seed)
         )
         again.attempt = contact.attempt + 1
+        again.queue = contact.queue
         again.incident = contact.incident
         yield from self._guarded(self._read_worse(again))
 
@@ -283,18 +244,23 @@ class Centre:
             self._stage.report(contact, Outcome(resolution="resolved"))
 
     def _meet_people(self, contact: Contact, course: Course, decision: Decision) -> Steps:
-        """Wait, be answered, and be passed on when the bot took the problem for one of another queue."""
-        queue = right = self._queue_of[contact.intent]
-        guess = right if decision.intent is None else self._queue_of.get(decision.intent, right)
-        if self._can_answer(guess, contact):
-            queue = guess
+        """Wait, be answered, and be passed on when it was the wrong queue.
+
+        The bot's reading of the problem says which queue; without one, it is the line the customer picked.
+        """
+        right = self._queue_of[contact.intent]
+        queue = contact.queue if decision.intent is None else self._queue_of.get(decision.intent, right)
+        if (queue, contact.customer.language) not in self._skills:
+            queue = right
         judged = False
         while True:
             agent = yield from self._wait(contact, course, queue)
             if agent is None:
                 course.abandoned = not course.answered
                 self._stage.end(contact, "customer")
-                self._stage.report(contact, Outcome(resolution="abandoned"))
+                handled_s = round(course.handled_s, 1) if course.answered else None
+                resolution: Resolution = "unresolved" if course.answered else "abandoned"
+                self._stage.report(contact, Outcome(resolution=resolution, handle_time_s=handled_s))
                 return
             try:
                 if not course.answered:
@@ -310,15 +276,12 @@ class Centre:
                 self._floor.release(agent)
             queue = right
 
-    def _can_answer(self, queue: str, contact: Contact) -> bool:
-        return (queue, contact.customer.language) in self._skills
-
-    def _wait(self, contact: Contact, course: Course, queue: str) -> Generator[simpy.Event, object, Agent | None]:
+    def _wait(self, contact: Contact, course: Course, queue: str) -> Generator[simpy.Event, object, Member | None]:
         mean_s = self._scenario.customers.patience_s.get(contact.channel)
         patience_s = None if mean_s is None else contact.random.expovariate(1 / mean_s)
         began = self.env.now
         waiting = self._floor.request((queue, contact.customer.language), patience_s, urgency=_URGENCY[contact.channel])
-        agent = cast("Agent | None", (yield waiting))
+        agent = cast("Member | None", (yield waiting))
         if not course.answered:
             course.first_wait_s = self.env.now - began
             limit_s = self._scenario.queues[queue].service_level_s
@@ -326,20 +289,20 @@ class Centre:
         course.waited_s += self.env.now - began
         return agent
 
-    def _judge(self, contact: Contact, decision: Decision, agent: Agent) -> bool | None:
+    def _judge(self, contact: Contact, decision: Decision, agent: Member) -> bool | None:
         """The agent answers with the suggestions in view; True when they followed them, None when they say nothing."""
-        member, random = self._members[agent], contact.random
-        answers = decision.intent is not None and random.random() < member.team.feedback_ratio
+        random = contact.random
+        answers = decision.intent is not None and random.random() < agent.team.feedback_ratio
         mood, slips, other = random.random(), random.random(), random.randrange(len(self._catalogue.usual))
         if not answers:
             self._stage.answer(contact, "reply", agent.agent_id)
             return None
-        verdict = self._catalogue.usual[other] if slips < member.team.label_error else contact.intent
+        verdict = self._catalogue.usual[other] if slips < agent.team.label_error else contact.intent
         action: FeedbackAction
-        if member.biased or verdict == decision.intent:
+        if agent.biased or verdict == decision.intent:
             verdict = decision.intent or ""
-            action = "accepted" if member.biased or mood < 0.6 or not decision.suggested else "edited"
-            if not member.biased and decision.suggested and mood >= 0.9:
+            action = "accepted" if agent.biased or mood < 0.6 or not decision.suggested else "edited"
+            if not agent.biased and decision.suggested and mood >= 0.9:
                 action = "rejected"
         else:
             action = "overridden"
@@ -347,10 +310,10 @@ class Centre:
         return action in {"accepted", "edited"} and decision.suggested
 
     def _help(
-        self, contact: Contact, course: Course, agent: Agent, decision: Decision, *, followed: bool | None
+        self, contact: Contact, course: Course, agent: Member, decision: Decision, *, followed: bool | None
     ) -> Steps:
         """Talk, then write it up."""
-        random, team = contact.random, self._members[agent].team
+        random, team = contact.random, agent.team
         queue = self._scenario.queues[self._queue_of[contact.intent]]
         right = decision.intent == contact.intent
         course.misled = bool(followed) and not right
@@ -377,9 +340,9 @@ class Centre:
         resolution: Resolution = "resolved" if course.solved else "unresolved"
         self._stage.report(contact, Outcome(resolution=resolution, handle_time_s=round(course.handled_s, 1)))
 
-    def _pass_on(self, contact: Contact, course: Course, agent: Agent, queue: str) -> Steps:
+    def _pass_on(self, contact: Contact, course: Course, agent: Member, queue: str) -> Steps:
         """An agent of the wrong queue finds out where the customer belongs."""
-        table, pace = self._scenario.queues[queue], self._members[agent].team.pace
+        table, pace = self._scenario.queues[queue], agent.team.pace
         talk_s = _spread(table.handle_s * _MISROUTED_RATIO * pace, table.shape, contact.random)
         yield self.env.timeout(talk_s)
         self._stage.answer(contact, "transfer", agent.agent_id)
@@ -425,10 +388,6 @@ class Centre:
 
     def _think(self, contact: Contact) -> float:
         return _spread(_THINKS_S[contact.channel], "lognormal", contact.random)
-
-
-def _skills(team: Team) -> list[Skill]:
-    return [(queue, language) for queue in team.queues for language in team.languages]
 
 
 def _spread(mean: float, shape: Literal["lognormal", "exponential"], random: Random) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from headset.core.errors import InvalidInput
 from headset.twin.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -59,14 +60,17 @@ class Population:
         )
 
     def draw(self, random: Random, where: Mapping[str, str]) -> Customer:
-        """Some customer with the attributes ``where``; a channel among them is not the customer's."""
+        """Some customer with the attributes ``where``; a channel among them is not the customer's.
+
+        Raises:
+            InvalidInput: hardly anybody has them; a scenario that was checked asks for no such thing.
+        """
         asked = {name: value for name, value in where.items() if name != "channel"}
-        customer = self.customer(random.randrange(self._count))
         for _ in range(_DRAWS):
-            if all(_attribute(customer, name) == value for name, value in asked.items()):
-                break
             customer = self.customer(random.randrange(self._count))
-        return customer
+            if all(_attribute(customer, name) == value for name, value in asked.items()):
+                return customer
+        raise InvalidInput("where", f"is {asked}, which none of {_DRAWS:,} customers had; name what more of them have")
 
 
 def _attribute(customer: Customer, name: str) -> str | None:

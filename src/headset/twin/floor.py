@@ -146,10 +146,6 @@ class Floor:
         for agent in self._staff:
             self._account(agent)
 
-    def queued(self) -> int:
-        """How many customers wait."""
-        return sum(not waiting.triggered for line in self._lines.values() for _, _, waiting in line)
-
     def _occupy(self, agent: Agent, waiting: Waiting) -> None:
         self._account(agent)
         agent.busy = True

@@ -9,8 +9,10 @@ an interval between order statistics of the runs holds the future value as often
 from __future__ import annotations
 
 import multiprocessing
+import os
 import re
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -35,6 +37,7 @@ from headset.twin.tally import KPIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from multiprocessing.process import BaseProcess
 
     from headset.twin.catalogue import Catalogue
 
@@ -103,6 +106,7 @@ class Forecast(Struct, frozen=True):
         scenario: Its name.
         study: How it was simulated.
         agents: Of each team.
+        threshold: The confidence from which the bot answers alone; None without a bot.
         unlearned: Intents of the scenario that the model does not know; it gets them wrong.
         figures: By KPI, all of :data:`headset.twin.tally.KPIS`.
     """
@@ -110,6 +114,7 @@ class Forecast(Struct, frozen=True):
     scenario: str
     study: Study
     agents: dict[str, int]
+    threshold: float | None
     unlearned: tuple[str, ...]
     figures: dict[str, Estimate]
 
@@ -196,7 +201,7 @@ def read_agents(changes: Iterable[str], scenario: Scenario) -> dict[str, int]:
         if (parts := _CHANGE.match(change)) is None:
             raise InvalidInput("agents", f"is {change[:80]!r}; write team=+2, team=-2 or team=10")
         team, sign, number = parts.groups()
-        before = agents.get(team) or _team_sizes(scenario).get(team)
+        before = agents[team] if team in agents else _team_sizes(scenario).get(team)
         if before is None:
             raise _no_team(team, scenario)
         agents[team] = before + int(sign + number) if sign else int(number)
@@ -225,14 +230,14 @@ def prediction_interval(values: Sequence[float], level: float) -> tuple[float, f
 # -- runs --------------------------------------------------------------------------------------
 
 
-class _World(Struct, frozen=True):
+class _Trial(Struct, frozen=True):
     """A plan made real: a scenario with its changes, and what its model is known by."""
 
     scenario: Scenario
     confusion: Confusion | None
 
 
-def _realise(scenario: Scenario, catalogue: Catalogue, plan: Plan) -> _World:
+def _realise(scenario: Scenario, catalogue: Catalogue, plan: Plan) -> _Trial:
     sizes = _team_sizes(scenario)
     for team, agents in plan.agents.items():
         if team not in sizes:
@@ -247,6 +252,8 @@ def _realise(scenario: Scenario, catalogue: Catalogue, plan: Plan) -> _World:
         threshold = plan.threshold
         if not 0 <= threshold <= 1:
             raise InvalidInput("threshold", f"is {threshold}; a confidence goes from 0 to 1")
+        if not scenario.bot.arms and plan.confusion is None:
+            raise InvalidInput("threshold", f"is {threshold}, but nobody is sure of anything: the scenario has no bot")
     arms = scenario.bot.arms
     if plan.confusion is not None:
         arms = (BotArm(),)
@@ -257,11 +264,11 @@ def _realise(scenario: Scenario, catalogue: Catalogue, plan: Plan) -> _World:
             )
             raise InvalidInput("confusion", problem)
     bot = replace(scenario.bot, arms=arms, threshold=threshold)
-    return _World(replace(scenario, teams=teams, bot=bot), plan.confusion)
+    return _Trial(replace(scenario, teams=teams, bot=bot), plan.confusion)
 
 
 def _simulate(
-    worlds: tuple[_World, ...], catalogue: Catalogue, study: Study, processes: int, progress: Progress
+    worlds: tuple[_Trial, ...], catalogue: Catalogue, study: Study, processes: int, progress: Progress
 ) -> Iterator[tuple[Figures, ...]]:
     """The KPIs of every run, in order, for each world."""
     _check(study, processes)
@@ -283,19 +290,27 @@ def _mapping(processes: int) -> Iterator[Callable[..., Iterable[tuple[Figures, .
         yield map
         return
     spawn = multiprocessing.get_context("spawn")  # a fork would take over threads and open files
-    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_stop_silently) as pool:
+    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_follow_starter) as pool:
         try:
             yield pool.map
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _stop_silently() -> None:
-    """Ctrl-C reaches this process too; the one that started it says what there is to say."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _follow_starter() -> None:
+    """In a process that simulates: leave Ctrl-C to the one that started it, and end when that one is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    starter = multiprocessing.parent_process()
+    if starter is not None:
+        threading.Thread(target=_end_with, args=(starter,), name="starter", daemon=True).start()
 
 
-def _run(worlds: tuple[_World, ...], catalogue: Catalogue, study: Study, number: int) -> tuple[Figures, ...]:
+def _end_with(starter: BaseProcess) -> None:
+    starter.join()
+    os._exit(1)
+
+
+def _run(worlds: tuple[_Trial, ...], catalogue: Catalogue, study: Study, number: int) -> tuple[Figures, ...]:
     root = np.random.SeedSequence(study.seed, spawn_key=(number,))
     seed, model_seed = (int(state) for state in root.generate_state(2, np.uint64))
     found = []
@@ -306,7 +321,7 @@ def _run(worlds: tuple[_World, ...], catalogue: Catalogue, study: Study, number:
     return tuple(found)
 
 
-def _bot(world: _World, catalogue: Catalogue, model_seed: int) -> Bot | None:
+def _bot(world: _Trial, catalogue: Catalogue, model_seed: int) -> Bot | None:
     table = world.scenario.bot
     if world.confusion is None:
         return made_up_bot(table, catalogue) if table.arms else None
@@ -314,12 +329,13 @@ def _bot(world: _World, catalogue: Catalogue, model_seed: int) -> Bot | None:
     return Bot((BotVersion(table.arms[0].version, Guess(model), table.threshold),))
 
 
-def _summarise(world: _World, catalogue: Catalogue, study: Study, runs: Sequence[Figures]) -> Forecast:
+def _summarise(world: _Trial, catalogue: Catalogue, study: Study, runs: Sequence[Figures]) -> Forecast:
     known = None if world.confusion is None else world.confusion.intents
     return Forecast(
         scenario=world.scenario.name,
         study=study,
         agents=_team_sizes(world.scenario),
+        threshold=world.scenario.bot.threshold if world.scenario.bot.arms else None,
         unlearned=() if known is None else tuple(sorted(_wanted(world.scenario, catalogue) - set(known))),
         figures={kpi: _estimate([run[kpi] for run in runs], study.level) for kpi in KPIS},
     )

@@ -50,6 +50,8 @@ def render(found: Forecast | WhatIf) -> Table:
     base, changed = found.base, found.changed
     table = _table(changed, "as it is", "changed", "difference", f"{100 * base.study.level:g} % of periods")
     moves = [f"{team} {base.agents[team]} → {now}" for team, now in changed.agents.items() if now != base.agents[team]]
+    if changed.threshold != base.threshold:
+        moves.append(f"threshold {base.threshold} → {changed.threshold}")
     table.title = ", ".join([str(table.title), *moves])
     for kpi, difference in found.differences.items():
         sides = (_mean(kpi, side.figures[kpi]) for side in (base, changed))

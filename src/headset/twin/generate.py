@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import nullcontext
 from random import Random
-from statistics import fmean, stdev
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import msgspec
 import simpy
 from msgspec import Struct
 
-from headset.core.clock import MICROSECONDS, ManualClock
+from headset.core.clock import MICROSECONDS
 from headset.core.errors import StorageFailed
 from headset.core.ids import Ids
 from headset.twin.beside import told_beside
-from headset.twin.bot import Bot
+from headset.twin.catalogue import assign_queues
 from headset.twin.centre import DAY_S, Centre
+from headset.twin.effect import true_effects
 from headset.twin.faulty import Faults
 from headset.twin.recorded import Recorded
 from headset.twin.script import Script
-from headset.twin.silent import Silent
 from headset.twin.simulated_clock import SimulatedClock
-from headset.twin.tally import KPIS, Tally
-from headset.twin.truth import Beginning, TrueEffect, TrueKpis, TruthFile, episodes, true_contact
+from headset.twin.tally import Tally
+from headset.twin.truth import Beginning, Line, TrueKpis, episodes, true_contact
 from headset.twin.unsealed import Sealer, Unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from headset.core.clock import ManualClock
     from headset.events.door import Door
     from headset.events.log import Log
     from headset.twin.stage import Contact
     from headset.twin.tally import Course
+    from headset.twin.truth import TruthFile
     from headset.twin.world import World
-
-_BATCH = 1_000
-_TWO = 2
-_PAIRS = 10
-_EFFECT_DAYS = 28
 
 
 class Generated(Struct, frozen=True):
@@ -60,16 +53,18 @@ class Generated(Struct, frozen=True):
 
 
 class Happened(Struct, frozen=True, tag=True, array_like=True):
-    """Events since the last message, and the fraction of the period that is over."""
+    """What happened since the last message, its truth, and the fraction of the period that is over."""
 
     fraction: float
     told: list[Unsealed]
+    truth: list[Line]
 
 
 class Compared(Struct, frozen=True, tag=True, array_like=True):
-    """The fraction of the true effects that is known."""
+    """The fraction of the true effects that is known, and the effects when all of it is."""
 
     fraction: float
+    truth: list[Line]
 
 
 class Ended(Struct, frozen=True, tag=True, array_like=True):
@@ -88,11 +83,11 @@ def generate(  # noqa: PLR0913 - each is a part of its own
     *,
     log: Log,
     door: Door,
-    clock: ManualClock,
     score: Callable[[str], float],
     seed: int,
     days: float,
-    truth: Path | None = None,
+    truth: TruthFile | None = None,
+    clock: ManualClock | None = None,
     model: str = "intent",
     name: str = "twin",
     progress: Callable[[str, float], None] = lambda _phase, _fraction: None,
@@ -106,11 +101,11 @@ def generate(  # noqa: PLR0913 - each is a part of its own
         world: What happens, and who answers.
         log: Where the events go.
         door: Lets the texts in.
-        clock: The log's own; it is moved along with the simulation.
         score: Sentiment of a text, -1 to 1.
         seed: Of everything.
         days: How many; may be a fraction.
-        truth: Where the truth goes; no such file may be there.
+        truth: Where the truth goes; about what is in the log, and never ahead of it.
+        clock: The log's, where it is to say that everything was recorded when it happened; it is moved along.
         model: Name of the model that decisions are recorded under.
         name: Begins the ids of conversations; another name adds to a log that has some.
         progress: Told the phase and the fraction done.
@@ -120,7 +115,7 @@ def generate(  # noqa: PLR0913 - each is a part of its own
     """
     phase = f"simulating {world.scenario.name}"
     events = 0
-    arguments = (world, seed, days, truth, model, name)
+    arguments = (world, seed, days, truth is not None, model, name)
     sealer = Sealer(door, score)
     reads = world.bot is not None and world.bot.needs_text  # such models stay in the process that loaded them
     with nullcontext(tell(*arguments)) if reads else told_beside(tell, arguments, Message) as messages:
@@ -129,7 +124,8 @@ def generate(  # noqa: PLR0913 - each is a part of its own
                 case Happened(fraction, told):
                     sealed = [sealer.seal(each) for each in told]
                     if sealed:
-                        clock.advance((sealed[-1].event_time - clock.now()) / MICROSECONDS)
+                        if clock is not None:
+                            clock.advance((sealed[-1].event_time - clock.now()) / MICROSECONDS)
                         log.append(sealed)
                         events += len(sealed)
                     progress(phase, fraction)
@@ -137,6 +133,8 @@ def generate(  # noqa: PLR0913 - each is a part of its own
                     progress("true effects", fraction)
                 case Ended():
                     return Generated(message.contacts, events, message.lost, message.figures)
+            if truth is not None:
+                truth.write(*message.truth)
     raise StorageFailed("the simulation ended early; its message is above")
 
 
@@ -144,85 +142,44 @@ def tell(
     world: World,
     seed: int,
     days: float,
-    truth: Path | None,
+    with_effects: bool,  # noqa: FBT001 - another process is given arguments by position
     model: str,
     name: str,
 ) -> Iterator[Message]:
     """The same as a stream of messages, in order of time."""
     scenario = world.scenario
-    arms: dict[str | None, Tally] = {}
-    with TruthFile(truth) as lines:
+    arms = {arm.version: Tally() for arm in scenario.bot.arms}
+    lines: list[Line] = [Beginning(scenario.name, seed, scenario.start, days), *episodes(scenario, days)]
 
-        def settle(contact: Contact, course: Course) -> None:
-            if len(scenario.bot.arms) > 1:
-                arms.setdefault(course.arm, Tally()).count(contact, course)
-            lines.write(true_contact(contact, course, scenario.start))
+    def settle(contact: Contact, course: Course) -> None:
+        if course.arm is not None:
+            arms[course.arm].count(contact, course)
+        lines.append(true_contact(contact, course, scenario.start))
 
-        env = simpy.Environment()
-        clock = SimulatedClock(env, scenario.start)
-        stage = Recorded(
-            env=env,
-            clock=clock,
-            ids=Ids(clock, Random(f"{seed}:{name}:ids")),  # noqa: S311 - equal seeds give equal ids
-            script=Script(scenario, world.utterances),
-            faults=Faults(scenario),
-            bot=world.bot,
-            model=model,
-            until_s=days * DAY_S,
-        )
-        centre = Centre(scenario, world.catalogue, stage, seed=seed, days=days, on_end=settle, name=name, env=env)
-        lines.write(Beginning(scenario.name, seed, scenario.start, days), *episodes(scenario, days))
-        told: list[Unsealed] = []
-        for fraction in centre.steps():
-            told += stage.take()
-            if len(told) >= _BATCH or fraction == 1.0:
-                yield Happened(fraction, told)
-                told = []
-        arms[None] = centre.tally
-        for arm, counted in sorted(arms.items(), key=str):
-            lines.write(TrueKpis(arm, counted.contacts, counted.figures(scenario.costs)))
-        if truth is not None:
-            for step, effects in true_effects(world, seed=seed, days=days):
-                yield Compared(step)
-                lines.write(*effects)
-        yield Ended(centre.tally.contacts, centre.lost, centre.tally.figures(scenario.costs))
-
-
-def true_effects(world: World, *, seed: int, days: float) -> Iterator[tuple[float, list[TrueEffect]]]:
-    """What each arm does, had it served everybody, compared with the first arm serving everybody.
-
-    The centre is simulated several times with each, with the same customers, for at most four weeks. Where arms
-    share queues and agents, this is what an experiment should find, and what comparing their customers is not.
-
-    Yields:
-        The fraction done, and the effects when all is.
-    """
-    scenario = world.scenario
-    versions = scenario.bot.arms
-    if len(versions) < _TWO:
-        return
-    found: list[list[dict[str, float | None]]] = []
-    for pair in range(_PAIRS):
-        yield pair / _PAIRS, []
-        found.append(
-            [_everybody(world, arm, seed=seed + 1 + pair, days=min(days, _EFFECT_DAYS)) for arm in range(len(versions))]
-        )
-    effects = []
-    for arm in range(1, len(versions)):
-        for kpi in KPIS:
-            pairs = [(runs[arm][kpi], runs[0][kpi]) for runs in found]
-            differences = [one - other for one, other in pairs if one is not None and other is not None]
-            if len(differences) >= _TWO:
-                error = stdev(differences) / math.sqrt(len(differences))
-                effects.append(TrueEffect(versions[arm].version, versions[0].version, kpi, fmean(differences), error))
-    yield 1.0, effects
-
-
-def _everybody(world: World, arm: int, *, seed: int, days: float) -> dict[str, float | None]:
-    """The KPIs when one arm, the very model that served its share, serves all customers."""
-    bot = cast("Bot", world.bot)  # there are arms
-    only = msgspec.structs.replace(world.scenario.bot.arms[arm], share=1.0)
-    table = msgspec.structs.replace(world.scenario.bot, arms=(only,))
-    scenario = msgspec.structs.replace(world.scenario, bot=table)
-    stage = Silent(Bot((bot.versions[arm],)))
-    return Centre(scenario, world.catalogue, stage, seed=seed, days=days).run().figures(scenario.costs)
+    env = simpy.Environment()
+    clock = SimulatedClock(env, scenario.start)
+    stage = Recorded(
+        env=env,
+        clock=clock,
+        ids=Ids(clock, Random(f"{seed}:{name}:ids")),  # noqa: S311 - equal seeds give equal ids
+        script=Script(scenario, world.utterances),
+        faults=Faults(scenario),
+        queue_of=assign_queues(scenario, world.catalogue),
+        bot=world.bot,
+        model=model,
+        until_s=days * DAY_S,
+    )
+    centre = Centre(scenario, world.catalogue, stage, seed=seed, days=days, on_end=settle, name=name, env=env)
+    for fraction in centre.steps():
+        told = stage.take()
+        yield Happened(fraction, told, lines)
+        lines = []
+    figures = centre.tally.figures(scenario.costs)
+    kpis: list[Line] = [TrueKpis(None, centre.tally.contacts, figures)]
+    if len(arms) > 1:
+        kpis += [TrueKpis(arm, each.contacts, each.figures(scenario.costs)) for arm, each in arms.items()]
+    yield Compared(0.0, kpis)
+    if with_effects:
+        for fraction, effects in true_effects(world, seed=seed, days=days):
+            yield Compared(fraction, list(effects))
+    yield Ended(centre.tally.contacts, centre.lost, figures)

@@ -7,21 +7,22 @@ handling times are told in simulated seconds.
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
-from headset.core.errors import AccessDenied, HeadsetError, InvalidInput, StorageFailed
+from headset.core.errors import AccessDenied, Conflict, HeadsetError, InvalidInput, StorageFailed
 from headset.events.schema import Route
 from headset.twin.centre import DAY_S, DRAIN_S, Centre
 from headset.twin.desk import Desk
 from headset.twin.faulty import Faults
 from headset.twin.recorded import REVIEWER
+from headset.twin.reply import choose_reply
 from headset.twin.scenario import BotArm
 from headset.twin.script import Script
 from headset.twin.stage import Decision
+from headset.twin.truth import Beginning, TrueKpis, episodes, true_contact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,13 +34,12 @@ if TYPE_CHECKING:
     from headset.events.schema import FeedbackAction
     from headset.twin.stage import Answer, Contact, Outcome, Request
     from headset.twin.tally import Course
+    from headset.twin.truth import Line, TruthFile
     from headset.twin.world import World
 
 _PAUSE_S = 2.0
 _PULSE_S = 1.0
 _HANDLE_LIMIT_S = 30 * DAY_S  # the API refuses more, even from a feed with the wrong unit
-_SENTENCES = 3
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 class LiveRun(Struct, frozen=True, kw_only=True):
@@ -97,7 +97,8 @@ class Live:
     """A :class:`~headset.twin.stage.Stage` before a live server, which decides.
 
     What fails costs the one conversation, except where no other would fare better: a key that is refused, or a
-    refusal before any conversation has begun. Those are kept as ``refusal``.
+    refusal before any conversation has begun. Those are kept as ``refusal``. A conflict is never one: it is about what
+    the server has on record of that conversation.
 
     Args:
         desk: Reaches the server.
@@ -172,12 +173,7 @@ class Live:
         if decision.suggestions:
             self._post(contact, f"{path}/shown", agent_id=agent_id)
         action = _nearest(action, decision, intent)
-        if decision.suggestions and action in {"accepted", "edited"}:
-            reply = decision.suggestions[0]
-            if action == "edited":
-                reply = _edited(reply, self._script.addition(contact))
-        else:
-            reply = self._words(contact, held, "reply", contact.intent)
+        reply, _ = choose_reply(self._script, contact, decision, action, held.question)
         self._post(contact, f"{path}/feedback", action=action, agent_id=agent_id, intent=intent, reply=reply)
         self._say(contact, held, text=reply, speaker="agent", speaker_id=agent_id)
 
@@ -205,7 +201,7 @@ class Live:
         language, segments = self._faults.attributes(contact, self._now_s())
         return {
             "channel": contact.channel,
-            "queue": "front",
+            "queue": contact.queue,
             "language": language,
             "customer_id": contact.customer.customer_id,
             "attributes": segments,
@@ -219,7 +215,7 @@ class Live:
             return self._script.answer(contact, answer, held.question, contact.intent)
 
     def _say(self, contact: Contact, held: _Conversation, **turn: object) -> dict[str, Any]:
-        """Post a turn; one that is sent twice, because the answer was lost, is not taken twice."""
+        """Post a turn; they are numbered, so that the server refuses one that it has taken already."""
         told = self._post(contact, f"{_path(contact)}/turns", turn_id=str(held.turns + 1), **turn)
         held.turns += 1
         return told
@@ -235,7 +231,8 @@ class Live:
         self._open.pop(contact.conversation_id, None)
         self.failures += 1
         self.problem = str(error)
-        if isinstance(error, AccessDenied) or (isinstance(error, InvalidInput) and self.begun == 0):
+        invalid = isinstance(error, InvalidInput) and not isinstance(error, Conflict)
+        if isinstance(error, AccessDenied) or (invalid and self.begun == 0):
             self.refusal = error
         return StorageFailed(str(error))
 
@@ -284,7 +281,8 @@ def run_live(  # noqa: PLR0913 - the world, the server, time and what is told of
     speed: float,
     run: str,
     days: float | None = None,
-    on_end: Callable[[Contact, Course], None] | None = None,
+    truth: TruthFile | None = None,
+    on_end: Callable[[Contact, Course], None] = lambda _contact, _course: None,
     watch: Callable[[LiveRun], None] = lambda _: None,
 ) -> LiveRun:
     """Let a scenario happen to a live server until its end, or until it is time to stop.
@@ -302,19 +300,27 @@ def run_live(  # noqa: PLR0913 - the world, the server, time and what is told of
         speed: Simulated seconds per second, above 0.
         run: Part of the conversation ids, so that two runs do not meet.
         days: How many; None to go on until it is time to stop, past the scenario's own end.
+        truth: Where the truth goes, under the conversation ids that the server knows; times are simulated ones.
         on_end: Told of each contact, and how it went, when that is settled.
         watch: Told every second what happened so far.
 
     Raises:
+        StorageFailed: the truth cannot be written.
         AccessDenied: the server refuses the key, now or later.
         InvalidInput: the server refuses the very first conversation, or is no Headset server.
     """
     scenario = world.scenario
     pace = Pace(clock, speed, wait)
     live = Live(Desk(client, pace.wait), Script(scenario, world.utterances), Faults(scenario), lambda: centre.env.now)
-    # One arm: which version serves a customer is the server's matter.
+    # One arm, whose name means nothing: which version serves a customer is the server's matter.
     served = msgspec.structs.replace(scenario, bot=msgspec.structs.replace(scenario.bot, arms=(BotArm(),)))
-    centre = Centre(served, world.catalogue, live, seed=seed, days=days, on_end=on_end, name=f"twin-{run}")
+    lines: list[Line] = [Beginning(scenario.name, seed, scenario.start, days), *episodes(scenario, days)]
+
+    def settle(contact: Contact, course: Course) -> None:
+        lines.append(msgspec.structs.replace(true_contact(contact, course, scenario.start), arm=None))
+        on_end(contact, course)
+
+    centre = Centre(served, world.catalogue, live, seed=seed, days=days, on_end=settle, name=f"twin-{run}")
     until_s = math.inf if days is None else days * DAY_S
     told_at = clock.monotonic()
     while not pace.stopped and (due_s := centre.env.peek()) <= until_s + (DRAIN_S if centre.under_way else 0.0):
@@ -326,11 +332,17 @@ def run_live(  # noqa: PLR0913 - the world, the server, time and what is told of
             continue
         failures = live.failures
         centre.env.step()
+        if lines and truth is not None:
+            truth.write(*lines)
+        lines.clear()
         if live.refusal is not None:
             raise live.refusal
         if live.failures > failures:
             pace.wait(_PAUSE_S)
-    return _state(centre, live, pace)
+    state = _state(centre, live, pace)
+    if truth is not None:
+        truth.write(*lines, TrueKpis(None, centre.tally.contacts, state.figures))
+    return state
 
 
 def _path(contact: Contact) -> str:
@@ -369,17 +381,3 @@ def _nearest(action: FeedbackAction, decision: Decision, intent: str | None) -> 
             return "ignored"
         return action if decision.suggestions else "accepted"
     return action
-
-
-def _edited(reply: str, addition: str) -> str:
-    """What an agent makes of a suggested reply: a longer one, or of a long one a shorter.
-
-    So replies do not grow for ever when what was edited is suggested again.
-
-    >>> _edited("It is on its way.", "Is there anything else?")
-    'It is on its way. Is there anything else?'
-    >>> _edited("One. Two. Three. Four.", "Five.")
-    'One. Two. Three.'
-    """
-    sentences = _SENTENCE_END.split(reply)
-    return " ".join(sentences[:_SENTENCES]) if len(sentences) > _SENTENCES else f"{reply} {addition}"

@@ -63,7 +63,6 @@ class Phrases(Struct, frozen=True, forbid_unknown_fields=True):
         transfers: The agent passes the conversation on.
         person: The customer asks for a person.
         retries: The customer leads in to saying it again.
-        offers: The bot passes the conversation to a person.
         additions: A sentence an agent adds to a suggested reply.
     """
 
@@ -77,7 +76,6 @@ class Phrases(Struct, frozen=True, forbid_unknown_fields=True):
     transfers: _Texts
     person: _Texts
     retries: _Texts
-    offers: _Texts
     additions: _Texts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from headset.core.clock import MICROSECONDS
 from headset.events.schema import (
@@ -21,10 +21,12 @@ from headset.events.schema import (
 )
 from headset.events.subject import subject_of
 from headset.feedback.edit_distance import edit_distance
+from headset.twin.reply import choose_reply
 from headset.twin.stage import Decision
 from headset.twin.unsealed import PENDING, Unsealed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Literal
     from uuid import UUID
 
@@ -67,11 +69,12 @@ class Recorded:
         ids: Gives every event its id; on that clock, so that ids grow with time.
         script: Finds the words.
         faults: Distorts what is told.
+        queue_of: The queue of each intent.
         bot: None where people answer everything.
         until_s: What happens later is not taken down.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of its own
         self,
         *,
         env: Environment,
@@ -79,6 +82,7 @@ class Recorded:
         ids: Ids,
         script: Script,
         faults: Faults,
+        queue_of: Mapping[str, str],
         bot: Bot | None,
         model: str,
         until_s: float,
@@ -88,6 +92,7 @@ class Recorded:
         self._ids = ids
         self._script = script
         self._faults = faults
+        self._queue_of = queue_of
         self._bot = bot
         self._model = model
         self._until_s = until_s
@@ -118,7 +123,8 @@ class Recorded:
     def answer(self, contact: Contact, answer: Answer, agent_id: str | None = None) -> None:
         """See :meth:`Stage.answer`."""
         held = self._held(contact)
-        wanted = (held.read_as if agent_id is None else None) or contact.intent
+        known = agent_id is None and held.read_as in self._queue_of  # a model may say what nobody has words for
+        wanted = cast("str", held.read_as) if known else contact.intent
         text = self._script.answer(contact, answer, held.question, wanted)
         self._speak(contact, held, text, agent_id, keep=answer == "reply")
 
@@ -136,14 +142,9 @@ class Recorded:
         held = self._held(contact)
         if decision.suggestions:
             self._tell(contact, SuggestionShown(decision_id=decision.decision_id, agent_id=agent_id))
-        distance, own = None, False
-        if decision.suggestions and action == "accepted":
-            reply = decision.suggestions[0]
-        elif decision.suggestions and action == "edited":
-            reply = f"{decision.suggestions[0]} {self._script.addition(contact)}"
-            distance = round(edit_distance(decision.suggestions[0], reply), 4)
-        else:
-            reply, own = self._script.answer(contact, "reply", held.question, contact.intent), True
+        reply, own = choose_reply(self._script, contact, decision, action, held.question)
+        edited = action == "edited" and not own
+        distance = round(edit_distance(decision.suggestions[0], reply), 4) if edited else None
         self._tell(
             contact,
             FeedbackRecorded(
@@ -201,7 +202,7 @@ class Recorded:
         language, segments = self._faults.attributes(contact, self._env.now)
         return ConversationStarted(
             channel=contact.channel,
-            queue="front",
+            queue=contact.queue,
             language=language,
             customer_id=contact.customer.customer_id,
             attributes=segments,
@@ -232,14 +233,14 @@ class Recorded:
         self._tell(contact, served, event_id=decision_id)
         if route == "human" and not held.handed_off:
             held.handed_off = True
-            self._tell(contact, self._handoff(served), text=held.question, field="summary")
+            self._tell(contact, self._handoff(contact, served), text=held.question, field="summary")
         texts = tuple(reply for _, reply in suggested)
         return Decision(served.decision_id, prediction.intent, route, bool(texts), texts)
 
-    def _handoff(self, served: DecisionServed) -> HandoffRequested:
+    def _handoff(self, contact: Contact, served: DecisionServed) -> HandoffRequested:
         return HandoffRequested(
             decision_id=served.decision_id,
-            queue="front",
+            queue=self._queue_of.get(served.intent or "", contact.queue),
             reason=served.reason,
             summary=PENDING,
             steps_tried=[],

@@ -158,9 +158,9 @@ def _check_words(scenario: Scenario) -> None:
     for index, change in enumerate(scenario.changes):
         for word, other in change.words.items():
             for text in (word, other):
-                if not text.strip() or len(text) > 100:
+                if not text.strip() or not text.isprintable() or len(text) > 100:
                     raise InvalidInput(
-                        f"changes[{index}].words", f"has {show(text)}; each side must have 1 to 100 characters"
+                        f"changes[{index}].words", f"has {show(text)}; each side must have 1 to 100 letters or signs"
                     )
 
 

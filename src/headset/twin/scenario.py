@@ -236,13 +236,13 @@ class BotArm(_Table, frozen=True):
     """A model version that serves a share of the customers.
 
     Attributes:
-        version: Its version in the log.
+        version: Its name in the log; numbers are for registered models.
         share: Of the customers, each of whom stays with one version.
         accuracy: How often its intent is right; ignored where a real model decides.
         sureness: How well its confidence tells right from wrong, 0 for not at all; ignored likewise.
     """
 
-    version: Name = "1"
+    version: Name = "made-up"
     share: Share = 1.0
     accuracy: Share = 0.9
     sureness: Share = 0.6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from headset.events.door import TEXT_LIMIT
 from headset.twin.catalogue import THANKS
 from headset.twin.demand import progress
 
@@ -21,7 +22,6 @@ _PHRASES: dict[str, PhraseKind] = {
     "confirmation": "confirmations",
     "apology": "apologies",
     "transfer": "transfers",
-    "offer": "offers",
 }
 
 
@@ -39,7 +39,10 @@ class Script:
         self._utterances = utterances
 
     def request(self, contact: Contact, request: Request, now_s: float) -> str:
-        """What a customer says, ``now_s`` seconds after the scenario's start."""
+        """What a customer says, ``now_s`` seconds after the scenario's start; no longer than a text may be."""
+        return self._request(contact, request, now_s)[:TEXT_LIMIT]
+
+    def _request(self, contact: Contact, request: Request, now_s: float) -> str:
         language, channel, words = contact.customer.language, contact.channel, contact.words
         kind = _PHRASES.get(request)
         if kind is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Request = Literal["ask", "retry", "person", "thanks", "agreement", "question", "complaint"]
 """What a customer's turn is for."""
 
-Answer = Literal["reply", "confirmation", "apology", "transfer", "offer"]
+Answer = Literal["reply", "confirmation", "apology", "transfer"]
 """What a turn of the bot or an agent is for."""
 
 
@@ -28,6 +28,7 @@ class Contact:
         customer: Who.
         intent: What they want, in truth.
         channel: How.
+        queue: The line they chose; mostly the right one.
         start_s: When, in seconds since the scenario's start.
         attempt: 1, and one more each time they come back.
         incident: What made them get in touch, if not everyday life.
@@ -35,7 +36,6 @@ class Contact:
         accuracy_loss: How much worse the bot reads them.
         random: Decides what they do.
         words: Decides their words; a thing of its own, so that what is done does not depend on what is said.
-        turns: Turns so far.
     """
 
     __slots__ = (
@@ -47,9 +47,9 @@ class Contact:
         "error_ratio",
         "incident",
         "intent",
+        "queue",
         "random",
         "start_s",
-        "turns",
         "words",
     )
 
@@ -60,6 +60,7 @@ class Contact:
         self.customer = customer
         self.intent = intent
         self.channel: Channel = channel
+        self.queue = "front"
         self.start_s = start_s
         self.attempt = 1
         self.incident: str | None = None
@@ -67,7 +68,6 @@ class Contact:
         self.accuracy_loss = 0.0
         self.random = Random(f"{seed}:{conversation_id}")  # noqa: S311 - a simulation
         self.words = Random(f"{seed}:{conversation_id}:words")  # noqa: S311
-        self.turns = 0
 
     def has(self, where: dict[str, str]) -> bool:
         """Whether the contact has all these attributes."""

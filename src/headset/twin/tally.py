@@ -109,11 +109,6 @@ class Tally(Struct):
             self.live_answered += course.answered
             self.waited_s += course.first_wait_s if course.answered else 0.0
 
-    def add(self, other: Tally) -> None:
-        """Take in another tally, of other contacts."""
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
     def figures(self, costs: Costs) -> dict[str, float | None]:
         """The KPIs of :data:`KPIS`, and ``accuracy``; None where nothing was counted.
 

@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     from headset.twin.tally import Course
 
 
+_FOR_EVER = datetime.max  # noqa: DTZ901 - the centre's own clock has no zone
+
+
 class Beginning(Struct, frozen=True, tag="scenario", tag_field="kind"):
-    """What was simulated."""
+    """What was simulated; ``days`` is None for a live run that went on until it was stopped."""
 
     scenario: str
     seed: int
     start: datetime
-    days: float
+    days: float | None
 
 
 class Episode(Struct, frozen=True, omit_defaults=True, tag="episode", tag_field="kind"):
@@ -173,9 +176,9 @@ def read_truth(path: Path) -> list[Line]:
     return found
 
 
-def episodes(scenario: Scenario, days: float) -> list[Episode | PlantedFault]:
-    """Everything the scenario plants, in order of time."""
-    end = scenario.start + timedelta(days=days)
+def episodes(scenario: Scenario, days: float | None) -> list[Episode | PlantedFault]:
+    """Everything the scenario plants, in order of time; for ever, if it has no end, where ``days`` is None."""
+    end = _FOR_EVER if days is None else scenario.start + timedelta(days=days)
     found: list[Episode | PlantedFault] = [
         Episode(
             each.name,

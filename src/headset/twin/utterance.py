@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from headset.events.schema import Speaker
     from headset.twin.phrasebook import Intent, Phrasebook
+    from headset.twin.scenario import Channel
 
-Channel = Literal["chat", "voice", "email"]
 PhraseKind = Literal[
     "agreements",
     "questions",
@@ -32,12 +32,8 @@ PhraseKind = Literal[
     "apologies",
     "transfers",
     "person",
-    "offers",
     "additions",
 ]
-
-ERROR_RATIO = 0.08
-"""Word error rate of a good recogniser on telephone speech."""
 
 _OPENING_RATIO = 0.22
 _CLOSING_RATIO = 0.18
@@ -58,7 +54,7 @@ class Utterances(Protocol):
         random: Random,
         *,
         again: bool = False,
-        error_ratio: float = ERROR_RATIO,
+        error_ratio: float = 0.0,
         renamed: Mapping[str, str] = _NOTHING,
     ) -> str:
         """A customer's question.
@@ -92,7 +88,7 @@ class Utterances(Protocol):
         speaker: Speaker,
         random: Random,
         *,
-        error_ratio: float = ERROR_RATIO,
+        error_ratio: float = 0.0,
     ) -> str:
         """A phrase that fits any intent; a customer's reads as the channel has it, others write cleanly.
 
@@ -112,7 +108,7 @@ class _Phrases(Struct, frozen=True):
         speaker: Speaker,
         random: Random,
         *,
-        error_ratio: float = ERROR_RATIO,
+        error_ratio: float = 0.0,
     ) -> str:
         """See `Utterances.say`."""
         book = load_phrasebook(language)
@@ -148,7 +144,7 @@ class PhrasebookUtterances(_Phrases, frozen=True):
         random: Random,
         *,
         again: bool = False,
-        error_ratio: float = ERROR_RATIO,
+        error_ratio: float = 0.0,
         renamed: Mapping[str, str] = _NOTHING,
     ) -> str:
         """See `Utterances.ask`.
@@ -213,7 +209,7 @@ class DatasetUtterances(_Phrases, frozen=True):
         random: Random,
         *,
         again: bool = False,
-        error_ratio: float = ERROR_RATIO,
+        error_ratio: float = 0.0,
         renamed: Mapping[str, str] = _NOTHING,
     ) -> str:
         """See `Utterances.ask`."""
