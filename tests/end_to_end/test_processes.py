@@ -13,7 +13,8 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from headset import cli, supervisor
+from headset import supervisor
+from headset.cli import command as cli
 from headset.core.config import Config, ServerConfig
 from headset.core.errors import HeadsetError, InvalidInput, StorageFailed
 

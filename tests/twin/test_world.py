@@ -29,7 +29,7 @@ def test_without_a_data_set_the_words_are_the_phrasebooks(small):
     world = make_world(small())
     assert isinstance(world.utterances, PhrasebookUtterances)
     assert PERSON in world.catalogue.groups
-    assert [each.version for each in world.bot.versions] == ["1"]
+    assert [each.version for each in world.bot.versions] == ["made-up"]
 
 
 def test_a_data_sets_labels_are_the_intents(own):

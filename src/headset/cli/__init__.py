@@ -1,5 +1,5 @@
 """The command line."""
 
-from headset.cli.main import app, main
+from headset.cli.command import app, main
 
 __all__ = ["app", "main"]

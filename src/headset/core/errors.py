@@ -12,7 +12,7 @@
     ├── ArtifactError         a model's files are missing, changed or of another format
     └── ModelFailed           a model raised, stalled, or gave no usable answer
 
-Status and exit codes are given by the shells (``serving/problem.py``, ``cli.py``), not here.
+Status and exit codes are given by the shells (``serving/problem.py``, ``cli``), not here.
 """
 
 from __future__ import annotations
