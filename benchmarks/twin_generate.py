@@ -28,6 +28,7 @@ from headset.events.sqlite import SqliteLog
 from headset.features.sentiment import Sentiment
 from headset.twin.generate import generate
 from headset.twin.scenario import read_scenario
+from headset.twin.truth import TruthFile
 from headset.twin.world import make_world
 
 SCENARIO = "retail_year"
@@ -49,7 +50,10 @@ def main() -> None:
     entropy = random.Random(scenario.seed).randbytes
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        with open_installation(load_config(home, {}), clock=clock, entropy=entropy) as parts:
+        with (
+            TruthFile(home / "truth.jsonl") as truth,
+            open_installation(load_config(home, {}), clock=clock, entropy=entropy) as parts,
+        ):
             began = time.perf_counter()
             made = generate(
                 make_world(scenario),
@@ -59,13 +63,14 @@ def main() -> None:
                 score=Sentiment().score,
                 seed=scenario.seed,
                 days=days,
-                truth=home / "truth.jsonl",
+                truth=truth,
                 progress=_show,
             )
             seconds = time.perf_counter() - began
+            who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+            memory = [resource.getrusage(each).ru_maxrss / 1024 for each in who]
             appended, kept_s = append_again(parts.log, Path(folder) / "again.db")
         size = sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
-    memory = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     year_s = seconds / made.contacts * 365_000
     ratio = (seconds / made.events) / (kept_s / appended)
     print(f"\n{days} days: {made.contacts:,} contacts, {made.events:,} events, {size / 2**20:,.0f} MB")
