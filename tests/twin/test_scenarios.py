@@ -141,7 +141,7 @@ def test_comparing_the_customers_of_two_arms_misses_what_the_better_one_does_to_
     true = {each.kpi: each for each in effects}
     found = [simulate("shared_queue", seed=seed, days=5)[1] for seed in (7, 8, 9)]
     for kpi, least in (("service_level", 0.12), ("abandonment", 0.05)):
-        naive = sum(arms["2"][kpi] - arms["1"][kpi] for arms in found) / len(found)
+        naive = sum(arms["new"][kpi] - arms["old"][kpi] for arms in found) / len(found)
         assert abs(naive) < 0.03
         assert abs(true[kpi].effect) > least
         assert abs(true[kpi].effect) > 10 * true[kpi].error
