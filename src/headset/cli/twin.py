@@ -337,7 +337,11 @@ def examples(
     if json:
         print_json({"out": str(target), "examples": len(found)})
         return
-    err.print(f"{count} texts in {target}; import them with 'headset import csv {target} --as NAME'", markup=False, soft_wrap=True)
+    err.print(
+        f"{count} texts in {target}; import them with 'headset import csv {target} --as NAME'",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _confusion(place: str, home: Path) -> Confusion:
