@@ -10,7 +10,6 @@ import errno
 import fcntl
 import logging
 import math
-import multiprocessing
 import os
 import random
 import signal
@@ -28,6 +27,7 @@ import msgspec
 from headset.app import HOME_VARIABLE, open_installation
 from headset.core.clock import MICROSECONDS
 from headset.core.errors import HeadsetError, InvalidInput, StorageFailed
+from headset.core.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -130,7 +130,7 @@ def check_port(config: Config) -> None:
 
 
 def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) -> None:
-    """Give an empty home folder labelled texts, a trained champion and some history; later runs add nothing.
+    """Give a home folder some history and, from labelled texts, a champion; what it has already is left as it is.
 
     The history is of a centre without a bot: people answered everything, and what they answered is suggested now.
     """
@@ -144,12 +144,6 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
     from headset.twin.world import make_world
 
     scenario = read_scenario(TWIN_SCENARIO)
-    world = make_world(scenario)
-    progress("writing examples", 0.0)
-    examples = write_examples(world, _EXAMPLES, random.Random(_SEED))
-    rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
-    import_items(rows, EXAMPLES, log=parts.log, door=parts.door, clock=parts.clock)
-    progress("writing examples", 1.0)
     if not parts.log.read(limit=1, types=("ConversationStarted",), source=SOURCE):
         now = datetime.fromtimestamp(parts.clock.now() / MICROSECONDS, UTC).replace(tzinfo=None)
         before = msgspec.structs.replace(
@@ -169,6 +163,11 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
             progress=progress,
         )
     if parts.registry.champion(parts.config.decision.model) is None:
+        progress("writing examples", 0.0)
+        examples = write_examples(make_world(scenario), _EXAMPLES, random.Random(_SEED))
+        rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
+        import_items(rows, EXAMPLES, log=parts.log, door=parts.door, clock=parts.clock)
+        progress("writing examples", 1.0)
         parts.train(EXAMPLES, test=None, seed=_SEED, precision=0.95, progress=progress)
 
 
@@ -299,15 +298,8 @@ def create_asgi() -> Litestar:
     """The API, in a worker that ends at once when the server that started it is gone; Granian imports this."""
     from headset import app
 
-    starter = multiprocessing.parent_process()
-    if starter is not None:
-        threading.Thread(target=_end_with, args=(starter,), name="starter", daemon=True).start()
+    end_with_parent()
     return app.create_asgi()
-
-
-def _end_with(starter: multiprocessing.process.BaseProcess) -> None:
-    starter.join()
-    os._exit(1)
 
 
 def work(config: Config) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from io import StringIO
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -338,3 +343,42 @@ def _test(truth, rows, seed):
         wrong=tuple(tuple(other) for _, other in sure),
         threshold=0.7,
     )
+
+
+@pytest.mark.slow
+def test_no_process_outlives_a_simulation_that_is_killed(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "headset",
+        "twin",
+        "simulate",
+        "--scenario",
+        "quiet_week",
+        "--runs",
+        "500",
+        "--json",
+    ]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        wait_for(lambda: len(group(process.pid)) > 2)
+        process.kill()
+    wait_for(lambda: not group(process.pid))
+
+
+def group(leader):
+    """The processes of a group that run; one that only waits to be reaped does not."""
+    running = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, _, process_group = path.read_text().rpartition(")")[2].split()[:3]
+            running += [path] * (int(process_group) == leader and state != "Z")
+    return running
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -27,7 +27,7 @@ from headset.twin import live as live_part
 from headset.twin.customer import Customer
 from headset.twin.desk import Desk
 from headset.twin.example import write_examples
-from headset.twin.faulty import Faults
+from headset.twin.fault import Faults
 from headset.twin.live import Live, LiveRun, run_live
 from headset.twin.scenario import Fault, read_scenario
 from headset.twin.script import Script

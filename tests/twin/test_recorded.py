@@ -27,7 +27,7 @@ from headset.events.schema import (
 from headset.feedback.edit_distance import edit_distance
 from headset.twin.catalogue import assign_queues
 from headset.twin.centre import DAY_S, Centre
-from headset.twin.faulty import Faults
+from headset.twin.fault import Faults
 from headset.twin.recorded import REVIEWER, Recorded
 from headset.twin.script import Script
 from headset.twin.simulated_clock import SimulatedClock

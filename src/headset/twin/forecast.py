@@ -9,10 +9,8 @@ an interval between order statistics of the runs holds the future value as often
 from __future__ import annotations
 
 import multiprocessing
-import os
 import re
 import signal
-import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from headset.core.errors import InvalidInput, Overloaded
+from headset.core.parent import end_with_parent
 from headset.registry.confusion import Confusion
 from headset.twin.behaviour import imagine
 from headset.twin.bot import Bot, BotVersion, Guess, made_up_bot
@@ -37,7 +36,6 @@ from headset.twin.tally import KPIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from multiprocessing.process import BaseProcess
 
     from headset.twin.catalogue import Catalogue
 
@@ -300,14 +298,7 @@ def _mapping(processes: int) -> Iterator[Callable[..., Iterable[tuple[Figures, .
 def _follow_starter() -> None:
     """In a process that simulates: leave Ctrl-C to the one that started it, and end when that one is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    starter = multiprocessing.parent_process()
-    if starter is not None:
-        threading.Thread(target=_end_with, args=(starter,), name="starter", daemon=True).start()
-
-
-def _end_with(starter: BaseProcess) -> None:
-    starter.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _run(worlds: tuple[_Trial, ...], catalogue: Catalogue, study: Study, number: int) -> tuple[Figures, ...]:

@@ -12,11 +12,11 @@ from msgspec import Struct
 from headset.core.clock import MICROSECONDS
 from headset.core.errors import StorageFailed
 from headset.core.ids import Ids
-from headset.twin.beside import told_beside
 from headset.twin.catalogue import assign_queues
 from headset.twin.centre import DAY_S, Centre
+from headset.twin.child_process import stream_from_child
 from headset.twin.effect import true_effects
-from headset.twin.faulty import Faults
+from headset.twin.fault import Faults
 from headset.twin.recorded import Recorded
 from headset.twin.script import Script
 from headset.twin.simulated_clock import SimulatedClock
@@ -118,7 +118,7 @@ def generate(  # noqa: PLR0913 - each is a part of its own
     arguments = (world, seed, days, truth is not None, model, name)
     sealer = Sealer(door, score)
     reads = world.bot is not None and world.bot.needs_text  # such models stay in the process that loaded them
-    with nullcontext(tell(*arguments)) if reads else told_beside(tell, arguments, Message) as messages:
+    with nullcontext(tell(*arguments)) if reads else stream_from_child(tell, arguments, Message) as messages:
         for message in messages:
             match message:
                 case Happened(fraction, told):

@@ -16,7 +16,7 @@ from headset.core.errors import AccessDenied, Conflict, HeadsetError, InvalidInp
 from headset.events.schema import Route
 from headset.twin.centre import DAY_S, DRAIN_S, Centre
 from headset.twin.desk import Desk
-from headset.twin.faulty import Faults
+from headset.twin.fault import Faults
 from headset.twin.recorded import REVIEWER
 from headset.twin.reply import choose_reply
 from headset.twin.scenario import BotArm

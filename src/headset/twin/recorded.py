@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from headset.core.ids import Ids
     from headset.events.schema import AnyPayload, FeedbackAction, Route, RouteReason
     from headset.twin.bot import Bot, Reading
-    from headset.twin.faulty import Faults
+    from headset.twin.fault import Faults
     from headset.twin.script import Script
     from headset.twin.stage import Answer, Contact, Outcome, Request
 

@@ -26,7 +26,7 @@ _COLLECT_EVERY = 50_000
 
 
 @contextmanager
-def told_beside(
+def stream_from_child(
     tell: Callable[..., Iterator[Message]], arguments: tuple[Any, ...], kind: type[Message] | UnionType
 ) -> Iterator[Iterator[Message]]:
     """The messages of ``tell(*arguments)``, made by another process while this one works on the last.
@@ -75,13 +75,12 @@ def _heard(connection: Connection, decoder: msgspec.msgpack.Decoder[Message]) ->
             sent = memoryview(connection.recv_bytes())
         except (EOFError, OSError):  # between two messages, or in the middle of one
             raise StorageFailed("the process that simulates has died; its message is above") from None
-        match bytes(sent[:1]):
-            case b"m":
-                yield decoder.decode(sent[1:])
-            case b"e":
-                raise StorageFailed(bytes(sent[1:]).decode())
-            case _:
-                return
+        kind = bytes(sent[:1])
+        if kind == _ERROR:
+            raise StorageFailed(bytes(sent[1:]).decode())
+        if kind == _END:
+            return
+        yield decoder.decode(sent[1:])
 
 
 def _tell(tell: Callable[..., Iterator[Any]], arguments: tuple[Any, ...], connection: Connection) -> None:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from headset.core.errors import InvalidInput, StorageFailed
-from headset.twin.beside import told_beside
+from headset.twin.child_process import stream_from_child
 
 
 @pytest.fixture(autouse=True)
@@ -82,12 +82,12 @@ def gone(pid):
 
 
 def test_messages_arrive_whole_and_in_order():
-    with told_beside(count, (1_000,), int) as messages:
+    with stream_from_child(count, (1_000,), int) as messages:
         assert list(messages) == list(range(1_000))
 
 
 def test_messages_come_from_another_process():
-    with told_beside(name, ("one", "two"), dict) as messages:
+    with stream_from_child(name, ("one", "two"), dict) as messages:
         told = list(messages)
     assert [each["text"] for each in told] == ["one", "two"]
     assert os.getpid() not in {each["pid"] for each in told}
@@ -100,14 +100,14 @@ def test_messages_come_from_another_process():
 )
 def test_what_is_raised_there_is_told_here_after_all_messages_before(tell, arguments, problem):
     heard = []
-    with told_beside(tell, arguments, int) as messages, pytest.raises(StorageFailed, match=problem):
+    with stream_from_child(tell, arguments, int) as messages, pytest.raises(StorageFailed, match=problem):
         heard.extend(messages)
     assert heard in ([0, 1, 2], [1])
 
 
 def test_an_unforeseen_error_there_ends_the_stream_here_with_its_traceback_above(capfd):
     with (
-        told_beside(break_down, (), int) as messages,
+        stream_from_child(break_down, (), int) as messages,
         pytest.raises(StorageFailed, match="has died; its message is above"),
     ):
         list(messages)
@@ -115,20 +115,20 @@ def test_an_unforeseen_error_there_ends_the_stream_here_with_its_traceback_above
 
 
 def test_a_death_in_the_middle_of_a_message_is_told_too():
-    with told_beside(die_speaking, (), int) as messages, pytest.raises(StorageFailed, match="has died"):
+    with stream_from_child(die_speaking, (), int) as messages, pytest.raises(StorageFailed, match="has died"):
         list(messages)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_process_that_is_killed_is_told_of(number):
-    with told_beside(die, (number,), int) as messages:
+    with stream_from_child(die, (number,), int) as messages:
         next(messages)
         with pytest.raises(StorageFailed, match="has died"):
             next(messages)
 
 
 def test_an_interrupt_reaches_the_listener_alone():
-    with told_beside(run_on, (), int) as messages:
+    with stream_from_child(run_on, (), int) as messages:
         pid = next(messages)
         os.kill(pid, signal.SIGINT)
         for _ in range(1_000):
@@ -138,7 +138,7 @@ def test_an_interrupt_reaches_the_listener_alone():
 
 @pytest.mark.parametrize("tell", [run_on, dawdle])
 def test_leaving_the_block_ends_the_other_process(tell):
-    with told_beside(tell, (), int) as messages:
+    with stream_from_child(tell, (), int) as messages:
         pid = next(messages)
     assert gone(pid)
     assert multiprocessing.active_children() == []
@@ -146,7 +146,7 @@ def test_leaving_the_block_ends_the_other_process(tell):
 
 def test_an_error_in_the_block_ends_it_too():
     def listen():
-        with told_beside(run_on, (), int) as messages:
+        with stream_from_child(run_on, (), int) as messages:
             pids.append(next(messages))
             raise KeyError
 

@@ -8,7 +8,7 @@ from statistics import fmean
 import pytest
 
 from headset.twin.customer import Customer
-from headset.twin.faulty import Faults
+from headset.twin.fault import Faults
 from headset.twin.stage import Contact, Outcome
 from headset.twin.truth import PlantedFault, episodes
 
