@@ -119,7 +119,7 @@ def test_a_feature_that_cannot_be_computed_is_refused_by_name(change, message):
     ("change", "message"),
     [
         ({"event": "TurnRecieved"}, "mood.event: 'TurnRecieved' is none of"),
-        ({"entity": "queue"}, "mood.entity: TurnReceived bears no queue"),
+        ({"entity": "queue", "event": "LabelRecorded"}, "mood.entity: LabelRecorded bears no queue"),
         ({"entity": "planet"}, "mood.entity: TurnReceived bears no planet"),
         ({"filter": column("sentiment")}, "mood.filter: is neither true nor false"),
         ({"filter": column("sentiment").equals("x")}, "mood.filter.*: is a word"),

@@ -57,7 +57,14 @@ def test_a_fact_bears_the_keys_of_all_it_is_about():
         decision_id="d", queue="billing", reason="sentiment", summary="sealed", steps_tried=[], due_time=0
     )
     assert read(event(handoff)).keys == {"conversation": "c-1", "customer": "ana", "queue": "billing"}
-    assert entities_of("HandoffAccepted") == ("conversation", "customer", "agent")
+    placed = OutcomeRecorded(resolution="resolved", queue="billing", segment="region=north,tenure=new")
+    assert read(event(placed)).keys == {
+        "conversation": "c-1",
+        "customer": "ana",
+        "queue": "billing",
+        "segment": "region=north,tenure=new",
+    }
+    assert entities_of("LabelRecorded") == ("conversation", "customer")
 
 
 @pytest.mark.parametrize(("time", "reason"), [(-1, "before 1970"), (NOW + DAY + 1, "over a day after it was recorded")])

@@ -21,7 +21,14 @@ Speaker = Literal["customer", "agent", "bot"]
 Arm = Literal["champion", "candidate", "shadow"]
 Route = Literal["bot", "human"]
 RouteReason = Literal[
-    "confident", "low_confidence", "asked_for_human", "sentiment", "not_automated", "model_error", "with_human"
+    "confident",
+    "low_confidence",
+    "asked_for_human",
+    "sentiment",
+    "at_risk",
+    "not_automated",
+    "model_error",
+    "with_human",
 ]
 FeedbackAction = Literal["accepted", "edited", "overridden", "rejected", "ignored"]
 Resolution = Literal["resolved", "unresolved", "transferred", "abandoned"]
@@ -32,6 +39,16 @@ class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, t
     """What an event says beyond its envelope; the class name is the event's type."""
 
 
+class Placed(Payload, kw_only=True):
+    """News of a conversation, with what its start said of it: features are counted by queue and by segment.
+
+    ``segment`` is the customer's attributes together: ``region=north,tenure=new``.
+    """
+
+    queue: str | None = None
+    segment: str | None = None
+
+
 class Alternative(Struct, frozen=True):
     """One intent a model considered, with its calibrated probability."""
 
@@ -39,18 +56,22 @@ class Alternative(Struct, frozen=True):
     confidence: Ratio
 
 
-class ConversationStarted(Payload):
+class ConversationStarted(Placed):
     """A customer opened a conversation."""
 
-    channel: str = "chat"
     queue: str = "default"
+    channel: str = "chat"
     language: str = "en"
     customer_id: str | None = None
     attributes: dict[str, str] = {}
 
 
-class TurnReceived(Payload):
-    """Someone said something. ``position`` counts the conversation's turns from 0."""
+class TurnReceived(Placed):
+    """Someone said something. ``position`` counts the conversation's turns from 0.
+
+    The signals computed from the text when it came in, each under the version of what computed it: ``sentiment``, and
+    ``embedding``, sealed, as :func:`headset.features.signal.pack` writes it. Without a version, none was computed.
+    """
 
     turn_id: str
     position: int
@@ -58,14 +79,19 @@ class TurnReceived(Payload):
     text: Sealed
     speaker_id: str | None = None
     sentiment: float | None = None
+    sentiment_version: str = ""
+    embedding: Sealed | None = None
+    encoder_version: str = ""
     redactions: dict[str, int] = {}
 
 
-class DecisionServed(Payload):
+class DecisionServed(Placed):
     """A model's answer to a customer turn, as it was used.
 
     ``suggestions`` are the event ids of the agents' turns that were suggested as replies: no text is copied from
-    one subject to another, so erasing a subject leaves none of their words behind.
+    one subject to another, so erasing a subject leaves none of their words behind. ``feature_position`` is the log
+    offset up to which the features read had heard of events, ``feature_hash`` covers versions and values of all
+    that was read. ``risk`` is the probability that the conversation ends badly, by version ``risk_version``.
     """
 
     decision_id: str
@@ -85,6 +111,9 @@ class DecisionServed(Payload):
     suggestions: list[UUID] = []
     feature_versions: dict[str, str] = {}
     feature_hash: str = ""
+    feature_position: int = 0
+    risk: Ratio | None = None
+    risk_version: str = ""
     degraded: bool = False
     error: str | None = None
 
@@ -112,7 +141,7 @@ class SuggestionShown(Payload):
     agent_id: str
 
 
-class FeedbackRecorded(Payload):
+class FeedbackRecorded(Placed):
     """What the agent did with a decision. ``edit_distance`` is Levenshtein / longer length, 0 to 1."""
 
     decision_id: str
@@ -123,7 +152,7 @@ class FeedbackRecorded(Payload):
     edit_distance: Ratio | None = None
 
 
-class HandoffRequested(Payload):
+class HandoffRequested(Placed):
     """The conversation goes to a person, with what they need so the customer repeats nothing."""
 
     decision_id: str
@@ -134,19 +163,19 @@ class HandoffRequested(Payload):
     due_time: int
 
 
-class HandoffAccepted(Payload):
+class HandoffAccepted(Placed):
     """An agent took the conversation over."""
 
     agent_id: str
 
 
-class ConversationEnded(Payload):
+class ConversationEnded(Placed):
     """No more turns are expected."""
 
     ended_by: Literal["customer", "agent", "bot", "timeout"]
 
 
-class OutcomeRecorded(Payload):
+class OutcomeRecorded(Placed):
     """How the customer's problem ended; parts of it may come days later, in several events."""
 
     resolution: Resolution | None = None
@@ -165,7 +194,11 @@ class LabelRecorded(Payload):
 
 
 class ModelRegistered(Payload):
-    """A trained model version entered the registry."""
+    """A trained model version entered the registry.
+
+    ``features`` are the versions of the features it reads, by ``view.feature``, from ``feature_service``;
+    ``data_position`` is the log offset up to which its data were read.
+    """
 
     model: str
     version: str
@@ -178,6 +211,9 @@ class ModelRegistered(Payload):
     metrics: dict[str, float]
     encoder_version: str
     signature: str = ""
+    feature_service: str = ""
+    features: dict[str, str] = {}
+    data_position: int = 0
 
 
 class GateEvaluated(Payload):
@@ -273,6 +309,45 @@ class RetrainingEnded(Payload):
     version: str | None = None
 
 
+class FeatureViewApplied(Payload):
+    """A version of a feature view went live. ``definition`` is the view as JSON, ``commit`` the code it came from."""
+
+    name: str
+    version: str
+    definition: str
+    commit: str
+
+
+class FeatureViewRemoved(Payload):
+    """A version of a feature view is computed no more."""
+
+    name: str
+    version: str
+
+
+class FeatureServiceApplied(Payload):
+    """What one model reads was declared. ``definition`` is the service as JSON."""
+
+    name: str
+    version: str
+    definition: str
+    commit: str
+
+
+class FeatureServiceRemoved(Payload):
+    """No model is to read this service any more."""
+
+    name: str
+
+
+class FeaturesVerified(Payload):
+    """Served feature values were computed again from the log, for decisions up to the offset ``position``."""
+
+    position: int
+    checked: int
+    mismatched: int
+
+
 class SubjectErased(Payload):
     """A subject's key was destroyed: its texts are unreadable everywhere."""
 
@@ -304,6 +379,11 @@ AnyPayload = (
     | AlertResolved
     | RetrainingStarted
     | RetrainingEnded
+    | FeatureViewApplied
+    | FeatureViewRemoved
+    | FeatureServiceApplied
+    | FeatureServiceRemoved
+    | FeaturesVerified
     | SubjectErased
 )
 

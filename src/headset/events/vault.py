@@ -94,7 +94,11 @@ class Vault:
         Raises:
             InvalidInput: ``subject`` or ``text`` is not valid Unicode.
         """
-        bound, plain = _utf8("subject", subject), _utf8("text", text)
+        return self.seal_bytes(subject, _utf8("text", text))
+
+    def seal_bytes(self, subject: str, plain: bytes) -> Sealed:
+        """The same for content that is no text, such as an embedding."""
+        bound = _utf8("subject", subject)
         with self._lock:
             key = self._current_key(subject)
         nonce = self._entropy(_NONCE_BYTES)
@@ -107,7 +111,14 @@ class Vault:
             TextErased: the key was destroyed, or never was this subject's.
             StorageFailed: the ciphertext was altered.
         """
-        bound, damaged = _utf8("subject", subject), f"a sealed text of subject {subject!r} is damaged"
+        try:
+            return self.open_bytes(subject, sealed).decode()
+        except UnicodeDecodeError:
+            raise StorageFailed(_damaged(subject)) from None
+
+    def open_bytes(self, subject: str, sealed: Sealed) -> bytes:
+        """The same for what :meth:`seal_bytes` returned."""
+        bound, damaged = _utf8("subject", subject), _damaged(subject)
         try:
             token = base64.b64decode(sealed, validate=True)
         except ValueError:
@@ -118,8 +129,8 @@ class Vault:
         with self._lock:
             cipher = self._cipher(subject, key_id)
         try:
-            return cipher.decrypt(nonce, token[_KEY_ID_BYTES + _NONCE_BYTES :], bound).decode()
-        except (InvalidTag, ValueError):
+            return cipher.decrypt(nonce, token[_KEY_ID_BYTES + _NONCE_BYTES :], bound)
+        except InvalidTag:
             raise StorageFailed(damaged) from None
 
     def digest(self, *parts: str) -> str:
@@ -283,6 +294,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
     return connection
+
+
+def _damaged(subject: str) -> str:
+    return f"a sealed text of subject {subject!r} is damaged"
 
 
 def _utf8(field: str, value: str) -> bytes:

@@ -102,9 +102,9 @@ class FeatureView(Struct, frozen=True, kw_only=True):
     ...     filter=column("speaker").equals("customer"),
     ...     features=(Feature(name="sentiment", expression=column("sentiment"), aggregation=Mean(), window="7 d"),),
     ... )
-    >>> FeatureView(name="mood", entity="queue", event="TurnReceived", features=mood.features, owner="", description="")
+    >>> FeatureView(name="mood", entity="queue", event="LabelRecorded", features=mood.features, owner="", description="")
     Traceback (most recent call last):
-    headset.core.errors.InvalidInput: mood.entity: TurnReceived bears no queue; it bears conversation, customer, agent
+    headset.core.errors.InvalidInput: mood.entity: LabelRecorded bears no queue; it bears conversation, customer
     """
 
     name: str

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from headset.events.schema import Event
 
 Kind = Literal["number", "flag", "word", "vector"]
-Entity = Literal["conversation", "customer", "agent", "queue"]
+Entity = Literal["conversation", "customer", "agent", "queue", "segment"]
 Value = float | str | bool | bytes | None
 """A number is always a float, a vector the bytes of little-endian float32."""
 
-ENTITIES: tuple[Entity, ...] = ("conversation", "customer", "agent", "queue")
+ENTITIES: tuple[Entity, ...] = ("conversation", "customer", "agent", "queue", "segment")
 LARGEST = 1e10
 """Larger numbers are not counted with: sums stay exact in 128 bits."""
 LARGEST_IN_VECTOR = 256.0
@@ -49,7 +49,7 @@ LARGEST_IN_VECTOR = 256.0
 
 _DAY_US = 86_400_000_000
 _SECOND_US = 1_000_000
-_FREE_TEXT = {"error"}
+_NO_COLUMNS = {"error", "text", "embedding", "reply", "summary", "sentiment_version", "encoder_version"}
 _ENVELOPE: dict[str, Kind] = {"event_time": "number", "source": "word"}
 _SIGNALS: dict[str, dict[str, Kind]] = {"TurnReceived": {"embedding": "vector"}}
 
@@ -90,7 +90,7 @@ def _kind_of(hint: object) -> Kind | None:
 
 def _columns_of(payload: type[Struct]) -> dict[str, Kind]:
     hints = get_type_hints(payload, include_extras=True)
-    kinds = {name: _kind_of(hints[name]) for name in payload.__struct_fields__ if name not in _FREE_TEXT}
+    kinds = {name: _kind_of(hints[name]) for name in payload.__struct_fields__ if name not in _NO_COLUMNS}
     told: dict[str, Kind] = {name: kind for name, kind in kinds.items() if kind is not None}
     return _ENVELOPE | told | _SIGNALS.get(payload.__name__, {})
 
@@ -125,7 +125,11 @@ def entities_of(event: str) -> tuple[Entity, ...]:
     ('conversation', 'customer', 'agent')
     """
     columns = COLUMNS[event]
-    bears = {"agent": "agent_id" in columns or "speaker_id" in columns, "queue": "queue" in columns}
+    bears = {
+        "agent": "agent_id" in columns or "speaker_id" in columns,
+        "queue": "queue" in columns,
+        "segment": "segment" in columns,
+    }
     return tuple(entity for entity in ENTITIES if bears.get(entity, True))
 
 
@@ -145,7 +149,7 @@ class FactReader:
         *,
         offset: int = 0,
         append_time: int | None = None,
-        signals: Mapping[str, ArrayLike] | None = None,
+        signals: Mapping[str, ArrayLike | None] | None = None,
     ) -> Fact | None:
         """The fact of ``event``; None for events of no use to features and for times that cannot be.
 
@@ -153,24 +157,26 @@ class FactReader:
             event: The event.
             offset: Its place in the log.
             append_time: When it became known, where the log has not stamped it yet.
-            signals: Vectors computed from its text, by column, such as ``embedding``.
+            signals: What was computed from its text, by column, such as ``embedding``; it comes before what the event
+                says.
 
         Raises:
-            InvalidInput: a signal is no vector column of its type.
+            InvalidInput: a signal is no column of its type.
         """
         columns = COLUMNS.get(event.type)
         if columns is None:
             return None
         for name in signals or ():
-            if columns.get(name) != "vector":
-                raise InvalidInput(f"signals.{name}", f"is no vector column of {event.type}")
+            if name not in columns:
+                raise InvalidInput(f"signals.{name}", f"is no column of {event.type}")
         known = event.append_time if append_time is None else append_time
         if not 0 <= event.event_time <= known + _DAY_US:
             reason = "before 1970" if event.event_time < 0 else "over a day after it was recorded"
             self.refused[f"{event.type}.event_time: {reason}"] += 1
             return None
         told = {"event_time": event.event_time / _SECOND_US, "source": event.source}
-        found = {**{name: told.get(name, getattr(event.payload, name, None)) for name in columns}, **(signals or {})}
+        said = (name for name, kind in columns.items() if kind != "vector")  # vectors are sealed in the event
+        found = {**{name: told.get(name, getattr(event.payload, name, None)) for name in said}, **(signals or {})}
         kept = {name: self._checked(event.type, name, value) for name, value in found.items() if value is not None}
         return Fact(
             event=event.type,
@@ -212,3 +218,5 @@ def _keys(event: Event) -> Iterator[tuple[Entity, str]]:
         yield "agent", agent
     if queue := getattr(payload, "queue", None):
         yield "queue", queue
+    if segment := getattr(payload, "segment", None):
+        yield "segment", segment
