@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from headset.core.ids import stable_id
+from headset.events.place import placed
 from headset.events.schema import (
     ConversationEnded,
     ConversationStarted,
@@ -46,6 +47,7 @@ class Draft:
         self._source = source
         self._door = door
         self._known = known
+        self._queue: str | None = None
         self.events: list[Event] = []
         self.redactions: Counter[str] = Counter()
 
@@ -71,6 +73,7 @@ class Draft:
             language=dialogue.language,
             customer_id=dialogue.customer_id,
         )
+        self._queue = dialogue.queue
         self._tell(time, started)
         for position, turn in enumerate(dialogue.turns):
             time = turn.time if turn.time is not None else time + 1
@@ -132,7 +135,7 @@ class Draft:
             event_time=time,
             subject=self._subject,
             source=self._source,
-            payload=payload,
+            payload=placed(payload, self._queue, None),
             conversation_id=self._conversation_id,
         )
         self.events.append(event)

@@ -54,6 +54,7 @@ class Conversation(Struct):
     queue: str = "default"
     language: str = "en"
     customer_id: str | None = None
+    segment: str | None = None
     turns: dict[str, str | None] = field(default_factory=dict)
     opening: Sealed | None = None
     latest: list[tuple[Speaker, Sealed]] = field(default_factory=list)
@@ -69,6 +70,7 @@ class Conversation(Struct):
             case ConversationStarted():
                 self.channel, self.queue = payload.channel, payload.queue
                 self.language, self.customer_id = payload.language, payload.customer_id
+                self.segment = payload.segment
             case TurnReceived():
                 self.turns.setdefault(payload.turn_id, None)
                 brief = _brief(vault, event.subject, payload.text)

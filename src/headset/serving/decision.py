@@ -17,6 +17,7 @@ from headset.core.clock import MICROSECONDS, iso
 from headset.core.errors import Conflict, InvalidInput, ModelFailed, Overloaded
 from headset.core.ids import stable_id
 from headset.events.door import check_label
+from headset.events.place import placed, segment_of
 from headset.events.schema import (
     ConversationStarted,
     DecisionServed,
@@ -188,6 +189,7 @@ class DecisionService:
                 language=request.language,
                 customer_id=request.customer_id,
                 attributes=request.attributes,
+                segment=turn.conversation.segment,
             )
             events = [self._event(turn, started), *events]
         await self._append(events)
@@ -239,7 +241,7 @@ class DecisionService:
             subject=turn.conversation.subject,
             conversation_id=conversation_id,
             source=SOURCE,
-            payload=payload,
+            payload=placed(payload, turn.conversation.queue, turn.conversation.segment),
         )
 
 
@@ -253,6 +255,7 @@ def _begun(conversation_id: str, request: TurnRequest, event_time: int) -> Conve
         queue=request.queue,
         language=request.language,
         customer_id=request.customer_id,
+        segment=segment_of(request.attributes),
     )
 
 

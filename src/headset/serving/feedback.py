@@ -10,6 +10,7 @@ from headset.core.clock import MICROSECONDS
 from headset.core.errors import Conflict, InvalidInput, NotFound
 from headset.core.ids import stable_id
 from headset.events.door import check_label
+from headset.events.place import placed
 from headset.events.schema import (
     ConversationEnded,
     DecisionServed,
@@ -105,6 +106,8 @@ class FeedbackService:
             intent=request.intent,
             reply=reply,
             edit_distance=distance,
+            queue=decision.queue,
+            segment=decision.segment,
         )
         time = self._time(request.event_time, event.event_time)
         return await self._keep(self._event(event.subject, event.conversation_id, payload, time))
@@ -171,7 +174,8 @@ class FeedbackService:
     ) -> Receipt:
         """Keep what happened to a conversation, then fold it into what is held."""
         time = self._time(claimed, conversation.started)
-        event = self._event(conversation.subject, conversation.conversation_id, payload, time, event_id=event_id)
+        told = placed(payload, conversation.queue, conversation.segment)
+        event = self._event(conversation.subject, conversation.conversation_id, told, time, event_id=event_id)
         receipt = await self._keep(event)
         self._conversations.fold(conversation, [event])
         return receipt

@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from headset.core.clock import MICROSECONDS
+from headset.events.place import placed, segment_of
 from headset.events.schema import (
     Alternative,
     ConversationEnded,
@@ -198,6 +199,10 @@ class Recorded:
             self._tell(contact, self._started(contact))
         return held
 
+    def _segment(self, contact: Contact) -> str | None:
+        _, segments = self._faults.attributes(contact, contact.start_s)
+        return segment_of(segments)
+
     def _started(self, contact: Contact) -> ConversationStarted:
         language, segments = self._faults.attributes(contact, self._env.now)
         return ConversationStarted(
@@ -281,7 +286,7 @@ class Recorded:
             event_time=self._clock.now(),
             subject=subject_of(contact.conversation_id, contact.customer.customer_id),
             source=SOURCE,
-            payload=payload,
+            payload=placed(payload, contact.queue, self._segment(contact)),
             conversation_id=contact.conversation_id,
         )
         self._taken.append(Unsealed(event, text, field))
