@@ -54,8 +54,8 @@ class ScriptedPredictor:
     def refresh_replies(self, connection, vault):
         """This one knows no replies."""
 
-    def predict(self, texts):
-        return [self.answer(text) for text in texts]
+    def predict(self, turns):
+        return [self.answer(turn.text) for turn in turns]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from headset.core.errors import StorageFull
 from headset.events.schema import ConversationStarted, DecisionServed, HandoffRequested, TurnReceived
 from headset.serving.request import TurnRequest
 
-from .conftest import says
+from .conftest import HashEncoder, says
 
 
 def of_type(parts, kind):
@@ -187,5 +187,5 @@ def test_erased_words_do_not_come_back_in_a_later_summary(say, predictor, parts)
 
 
 def test_the_feature_hash_tells_texts_of_equal_length_apart(say, predictor):
-    predictor.answer = lambda text: structs.replace(says(), feature_values={"embedding": text})
+    predictor.answer = lambda text: structs.replace(says(), feature_values={"embedding": HashEncoder().encode([text])[0]})
     assert say("abcd", conversation="a").json()["feature_hash"] != say("wxyz", conversation="b").json()["feature_hash"]

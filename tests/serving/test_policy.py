@@ -50,8 +50,10 @@ def test_a_mere_mention_is_no_wish(text):
     assert not asks_for_human(text)
 
 
-@given(confidence=share, threshold=share, sentiment=st.floats(-1, 1))
-def test_the_bot_answers_only_at_or_above_the_threshold(confidence, threshold, sentiment):
+@given(confidence=share, threshold=share, sentiment=st.floats(-1, 1), at_risk=st.booleans())
+def test_the_bot_answers_only_at_or_above_the_threshold_and_where_nothing_is_at_risk(
+    confidence, threshold, sentiment, at_risk
+):
     route, reason = route_turn(
         text="where is it",
         intent="x",
@@ -59,14 +61,23 @@ def test_the_bot_answers_only_at_or_above_the_threshold(confidence, threshold, s
         threshold=threshold,
         sentiment=sentiment,
         handed_off=False,
+        at_risk=at_risk,
         config=DecisionConfig(),
     )
-    assert (route == "bot") == (confidence >= threshold and sentiment > -0.6)
+    assert (route == "bot") == (confidence >= threshold and sentiment > -0.6 and not at_risk)
     assert (reason == "confident") == (route == "bot")
 
 
 def test_only_listed_intents_are_automated_when_a_list_is_given():
     config = DecisionConfig(automate=("refund",))
-    args = {"text": "x", "confidence": 1.0, "threshold": 0.5, "sentiment": 0.0, "handed_off": False, "config": config}
+    args = {
+        "text": "x",
+        "confidence": 1.0,
+        "threshold": 0.5,
+        "sentiment": 0.0,
+        "handed_off": False,
+        "at_risk": False,
+        "config": config,
+    }
     assert route_turn(intent="refund", **args).route == "bot"
     assert route_turn(intent="other", **args).reason == "not_automated"

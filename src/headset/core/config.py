@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
 
-_OURS = ("HEADSET_SERVER_", "HEADSET_DECISION_", "HEADSET_LOG_", "HEADSET_TRACKING_")
+_OURS = ("HEADSET_SERVER_", "HEADSET_DECISION_", "HEADSET_LOG_", "HEADSET_FEATURES_", "HEADSET_TRACKING_")
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +49,7 @@ class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         model: Name of the registered model whose champion decides; also the name of its folder.
+        risk_model: Name of the registered model whose champion says how conversations may end; none, no such champion.
         automate: Intents the bot may handle alone; empty means all but those in ``human``.
         human: Intents that always go to a person.
         sentiment_floor: Sentiment (-1 to 1) at or below which a person takes over.
@@ -62,6 +63,7 @@ class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     model: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,63}\Z")] = "intent"
+    risk_model: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,63}\Z")] = "risk"
     automate: tuple[str, ...] = ()
     human: tuple[str, ...] = ()
     sentiment_floor: Annotated[float, Meta(ge=-1, le=1)] = -0.6
@@ -86,6 +88,20 @@ class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
     queue_limit: Annotated[int, Meta(ge=1, le=10_000_000)] = 50_000
 
 
+class FeaturesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where feature values are kept for serving.
+
+    Attributes:
+        store: ``memory``, in the process that serves; or the URL of a Redis that several share, ``redis://HOST:PORT/DB``.
+        prefix: What its keys begin with.
+        timeout_ms: How long a decision waits for that Redis; then it goes on with defaults, marked degraded.
+    """
+
+    store: str = "memory"
+    prefix: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9_.:-]+\Z")] = "headset"
+    timeout_ms: Milliseconds = 50.0
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
@@ -99,6 +115,15 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerConfig = ServerConfig()
     decision: DecisionConfig = DecisionConfig()
     log: LogConfig = LogConfig()
+    features: FeaturesConfig = FeaturesConfig()
+
+
+_SECTIONS: dict[str, type[Struct]] = {
+    "server": ServerConfig,
+    "decision": DecisionConfig,
+    "log": LogConfig,
+    "features": FeaturesConfig,
+}
 
 
 def load_config(home: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Config:
@@ -151,7 +176,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str]]:
     known: dict[str, str] = {"HEADSET_TRACKING_URI": "tracking_uri"}
     lists = {f"decision.{field.name}" for field in msgspec.structs.fields(DecisionConfig) if field.default == ()}
-    for section, kind in (("server", ServerConfig), ("decision", DecisionConfig), ("log", LogConfig)):
+    for section, kind in _SECTIONS.items():
         for field in msgspec.structs.fields(kind):
             known[f"HEADSET_{section}_{field.name}".upper()] = f"{section}.{field.name}"
     for name in sorted(environ):

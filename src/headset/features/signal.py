@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headset.events.schema import Event
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
-    from headset.features.fact import Fact
+    from headset.features.fact import Entity, Fact
     from headset.features.sentiment import Sentiment
 
 READ = 4_000
@@ -48,7 +48,9 @@ def pack(vector: NDArray[np.float32]) -> bytes:
 def unpack(packed: bytes) -> NDArray[np.float32]:
     """What :func:`pack` made, as float32."""
     scale = np.frombuffer(packed, "<f4", 1)[0]
-    return np.frombuffer(packed, np.int8, offset=4).astype(np.float32) * scale
+    numbers: NDArray[np.float32] = np.frombuffer(packed, np.int8, offset=4).astype(np.float32)
+    numbers *= scale
+    return numbers
 
 
 class SignalReader:
@@ -62,6 +64,7 @@ class SignalReader:
     Attributes:
         versions: The version of each signal.
         refused: What was left out so far; see :class:`~headset.features.fact.FactReader`.
+        erased: The keys of facts whose signals are lost with their texts, as ``(entity, key)``.
     """
 
     def __init__(self, vault: Vault, encoder: Encoder, sentiment: Sentiment) -> None:
@@ -71,6 +74,7 @@ class SignalReader:
         self._facts = FactReader()
         self.versions = {"embedding": encoder.version, "sentiment": sentiment.version}
         self.refused = self._facts.refused
+        self.erased: set[tuple[Entity, str]] = set()
 
     def facts(self, records: Iterable[Record], signals: Collection[str] = SIGNALS) -> list[Fact]:
         """The facts of ``records``, in order; events that are none, or bear an impossible time, are left out.
@@ -85,10 +89,12 @@ class SignalReader:
         found = []
         for record in records:
             event = record.event
-            computed = self.signals(event, signals) if isinstance(event.payload, TurnReceived) else None
+            computed = self.signals(event, signals) if isinstance(event.payload, TurnReceived) else {}
             fact = self._facts.read(event, offset=record.offset, signals=computed)
             if fact is not None:
                 found.append(fact)
+                if any(value is None for value in computed.values()):
+                    self.erased.update(fact.keys.items())
         return found
 
     def compute(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[float]]:

@@ -7,11 +7,8 @@ decision routed to a person, never an error to the caller.
 
 from __future__ import annotations
 
-import hashlib
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headset.core.clock import MICROSECONDS, iso
 from headset.core.errors import Conflict, InvalidInput, ModelFailed, Overloaded
@@ -26,9 +23,12 @@ from headset.events.schema import (
     TurnReceived,
 )
 from headset.events.subject import subject_of
+from headset.features.served import feature_hash
+from headset.features.signal import pack
 from headset.serving.conversation import Conversation
 from headset.serving.moment import claimed_time
 from headset.serving.policy import Routing, route_turn
+from headset.serving.prediction import CustomerTurn
 from headset.serving.request import Decision, Handoff, TurnKept
 
 if TYPE_CHECKING:
@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from headset.events.door import Admitted, Door
     from headset.events.schema import AnyPayload
     from headset.events.vault import Vault
+    from headset.features.fact import Entity
     from headset.serving.conversation import Conversations
     from headset.serving.prediction import Prediction
     from headset.serving.replies import Suggestion
     from headset.serving.request import TurnRequest
+    from headset.serving.risk import Risk
 
 SOURCE = "api"
 
@@ -59,6 +61,32 @@ class _Turn(NamedTuple):
     def position(self) -> int:
         return len(self.conversation.turns)
 
+    @property
+    def keys(self) -> dict[Entity, str]:
+        """Who and what it is about."""
+        told = self.conversation
+        keys: dict[Entity, str | None] = {
+            "conversation": told.conversation_id,
+            "customer": told.customer_id,
+            "agent": told.agent_id,
+            "queue": told.queue,
+            "segment": told.segment,
+        }
+        return {entity: key for entity, key in keys.items() if key is not None}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What its request says, for on-demand features."""
+        told = self.conversation
+        return {
+            "event_time": self.event_time / MICROSECONDS,
+            "position": self.position,
+            "channel": told.channel,
+            "queue": told.queue,
+            "language": told.language,
+            "segment": told.segment,
+        }
+
 
 class DecisionService:
     """Decides turns; those of one conversation one after another, on one event loop.
@@ -68,7 +96,7 @@ class DecisionService:
         vault: Opens the texts a handoff's summary is made of.
         append: Keeps events durably (``Log.append`` for asyncio).
         conversations: State of the conversations.
-        predict: One prediction for one text; raises :class:`ModelFailed`.
+        predict: One prediction for one turn; raises :class:`ModelFailed`.
     """
 
     def __init__(
@@ -78,7 +106,7 @@ class DecisionService:
         vault: Vault,
         append: Callable[[Sequence[Event]], Awaitable[list[int]]],
         conversations: Conversations,
-        predict: Callable[[str], Awaitable[Prediction]],
+        predict: Callable[[CustomerTurn], Awaitable[Prediction]],
         clock: Clock,
         config: Config,
     ) -> None:
@@ -140,14 +168,18 @@ class DecisionService:
 
     async def _kept(self, turn: _Turn, request: TurnRequest, admitted: Admitted) -> TurnKept:
         position = turn.position
-        await self._keep(turn, request, [self._event(turn, _received(turn, request, admitted, None))])
+        await self._keep(turn, request, [self._event(turn, self._received(turn, request, admitted, None))])
         return TurnKept(turn.conversation.conversation_id, turn.turn_id, position)
 
     async def _decided(self, turn: _Turn, request: TurnRequest, admitted: Admitted, started: float) -> Decision:
+        asked = CustomerTurn(admitted.text, turn.keys, turn.event_time - 1, turn.columns)
         try:
-            prediction, error = await self._predict(admitted.text), None
+            prediction, error = await self._predict(asked), None
         except ModelFailed as failure:
             prediction, error = None, str(failure)
+        risk = prediction.risk if prediction else None
+        if risk is not None and risk.problem:
+            error = f"features: {risk.problem}"
         conversation_id = turn.conversation.conversation_id
         routing = self._route(admitted.text, prediction, turn.conversation)
         suggestions = prediction.suggestions if prediction else []
@@ -168,17 +200,39 @@ class DecisionService:
             scope=prediction.scope if prediction else None,
             sentiment=prediction.sentiment if prediction else None,
             suggestions=[suggestion.reply_id for suggestion in suggestions],
-            feature_versions=prediction.feature_versions if prediction else {},
-            feature_hash=_feature_hash(turn, prediction),
+            feature_versions=_feature_versions(prediction, risk),
+            feature_hash=_feature_hash(turn, prediction, risk),
+            feature_position=risk.feature_position if risk else 0,
+            risk=risk.probability if risk else None,
+            risk_version=risk.model_version if risk else "",
             degraded=error is not None,
             error=error,
         )
-        events = [self._event(turn, _received(turn, request, admitted, served.sentiment)), self._event(turn, served)]
+        events = [self._event(turn, self._received(turn, request, admitted, prediction)), self._event(turn, served)]
         handoff = self._handoff(turn, served, admitted.text)
         if handoff is not None:
             events.append(self._event(turn, handoff[0]))
         await self._keep(turn, request, events)
         return _answer(conversation_id, served, suggestions, handoff)
+
+    def _received(
+        self, turn: _Turn, request: TurnRequest, admitted: Admitted, prediction: Prediction | None
+    ) -> TurnReceived:
+        signals = prediction.feature_values if prediction else {}
+        versions = prediction.feature_versions if prediction else {}
+        embedding = signals.get("embedding")
+        return TurnReceived(
+            turn_id=turn.turn_id,
+            position=turn.position,
+            speaker=request.speaker,
+            text=admitted.sealed,
+            speaker_id=request.speaker_id,
+            sentiment=signals.get("sentiment"),
+            sentiment_version=versions.get("sentiment", ""),
+            embedding=None if embedding is None else self._vault.seal_bytes(turn.conversation.subject, pack(embedding)),
+            encoder_version=versions.get("embedding", ""),
+            redactions=admitted.redactions,
+        )
 
     async def _keep(self, turn: _Turn, request: TurnRequest, events: list[Event]) -> None:
         """Append, then fold: what is in memory is durable."""
@@ -205,6 +259,7 @@ class DecisionService:
             threshold=prediction.threshold,
             sentiment=prediction.sentiment,
             handed_off=conversation.handoff is not None,
+            at_risk=prediction.risk is not None and prediction.risk.is_high,
             config=self._config,
         )
 
@@ -266,29 +321,15 @@ def _check_labels(request: TurnRequest) -> None:
         check_label(value, field=f"attributes.{name}")
 
 
-def _received(turn: _Turn, request: TurnRequest, admitted: Admitted, sentiment: float | None) -> TurnReceived:
-    return TurnReceived(
-        turn_id=turn.turn_id,
-        position=turn.position,
-        speaker=request.speaker,
-        text=admitted.sealed,
-        speaker_id=request.speaker_id,
-        sentiment=sentiment,
-        redactions=admitted.redactions,
-    )
+def _feature_versions(prediction: Prediction | None, risk: Risk | None) -> dict[str, str]:
+    return {**(prediction.feature_versions if prediction else {}), **(risk.feature_versions if risk else {})}
 
 
-def _feature_hash(turn: _Turn, prediction: Prediction | None) -> str:
-    """First 16 hexadecimal digits of the SHA-256 over versions and values of what the decision was made from."""
-    conversation = turn.conversation
-    values = (
-        prediction and (prediction.feature_versions, prediction.feature_values),
-        conversation.channel,
-        conversation.queue,
-        conversation.language,
-        turn.position,
-    )
-    return hashlib.sha256(msgspec.json.encode(values)).hexdigest()[:16]
+def _feature_hash(turn: _Turn, prediction: Prediction | None, risk: Risk | None) -> str:
+    """The hash of all that the decision was made from."""
+    signals = prediction.feature_values if prediction else {}
+    values = {**turn.columns, **signals, **(risk.feature_values if risk else {})}
+    return feature_hash(_feature_versions(prediction, risk), values)
 
 
 def _answer(
@@ -309,6 +350,7 @@ def _answer(
         confidence=served.confidence,
         alternatives=served.alternatives,
         sentiment=served.sentiment,
+        risk=served.risk,
         route=served.route,
         reason=served.reason,
         suggestions=[suggestion.text for suggestion in suggestions],

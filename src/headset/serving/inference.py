@@ -17,6 +17,7 @@ from headset.core.errors import InvalidInput, ModelFailed, NotFound, Overloaded
 from headset.events.door import check_text
 from headset.events.redaction import redact
 from headset.serving.guard import needs
+from headset.serving.prediction import CustomerTurn
 
 if TYPE_CHECKING:
     from headset.serving.service import Model, Service
@@ -113,7 +114,7 @@ async def infer(request: HttpRequest, name: FromPath[str], data: JSONBody[InferR
         predictions = []
         for start in range(0, len(tensor.data), _ROWS_AT_ONCE):  # decisions get their turn in between
             rows = tensor.data[start : start + _ROWS_AT_ONCE]
-            predictions += await asyncio.gather(*(model.predict(redact(text).text) for text in rows))
+            predictions += await asyncio.gather(*(model.predict(CustomerTurn(redact(text).text)) for text in rows))
     except ModelFailed as error:
         raise Overloaded(str(error)) from error
     count = [len(predictions)]

@@ -51,6 +51,7 @@ def route_turn(
     threshold: float,
     sentiment: float,
     handed_off: bool,
+    at_risk: bool,
     config: DecisionConfig,
 ) -> Routing:
     """Decide who answers.
@@ -62,19 +63,19 @@ def route_turn(
         threshold: The probability at which the model keeps its stated precision.
         sentiment: From -1 (angry) to 1 (happy).
         handed_off: A person already has this conversation.
+        at_risk: The features say that it may end badly.
         config: Which intents may be automated, and the sentiment floor.
 
     Returns:
         The route and the first reason that applies; the customer's wishes come before the model's doubts.
     """
-    if handed_off:
-        return Routing("human", "with_human")
-    if asks_for_human(text):
-        return Routing("human", "asked_for_human")
-    if sentiment <= config.sentiment_floor:
-        return Routing("human", "sentiment")
-    if confidence < threshold:
-        return Routing("human", "low_confidence")
-    if intent in config.human or (config.automate and intent not in config.automate):
-        return Routing("human", "not_automated")
-    return Routing("bot", "confident")
+    for_a_person: dict[RouteReason, bool] = {
+        "with_human": handed_off,
+        "asked_for_human": asks_for_human(text),
+        "sentiment": sentiment <= config.sentiment_floor,
+        "at_risk": at_risk,
+        "low_confidence": confidence < threshold,
+        "not_automated": intent in config.human or (bool(config.automate) and intent not in config.automate),
+    }
+    reason = next((reason for reason, applies in for_a_person.items() if applies), None)
+    return Routing("bot", "confident") if reason is None else Routing("human", reason)

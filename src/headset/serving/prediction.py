@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from headset.events.schema import Alternative
+from headset.features.fact import Entity
+from headset.features.signal import READ
 from headset.serving.replies import Replies, Suggestion
+from headset.serving.risk import Risk
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,13 +24,32 @@ if TYPE_CHECKING:
     from headset.features.encoder import Encoder
     from headset.features.sentiment import Sentiment
     from headset.registry.scorer import Scorer
+    from headset.serving.risk import RiskPredictor
 
 _ALTERNATIVES = 3
-_READ = 4_000
+
+
+class CustomerTurn(Struct, frozen=True):
+    """What a customer says, and where.
+
+    Attributes:
+        text: Redacted.
+        keys: Who and what it is about, by kind of entity; empty for a text outside any conversation.
+        as_of: The moment before it, microseconds: features know nothing later.
+        columns: What its request says of it; see :data:`headset.features.on_demand.REQUEST`.
+    """
+
+    text: str
+    keys: dict[Entity, str] = {}
+    as_of: int = 0
+    columns: dict[str, Any] = {}
 
 
 class Prediction(Struct, frozen=True):
-    """What a model says of one turn. Probabilities are calibrated; ``scope`` is higher for known topics."""
+    """What a model says of one turn. Probabilities are calibrated; ``scope`` is higher for known topics.
+
+    ``feature_versions`` and ``feature_values`` are the signals it read: embedding and sentiment.
+    """
 
     intent: str
     confidence: float
@@ -38,7 +60,13 @@ class Prediction(Struct, frozen=True):
     suggestions: list[Suggestion]
     model_version: str
     feature_versions: dict[str, str]
-    feature_values: dict[str, str | float]
+    feature_values: dict[str, Any]
+    risk: Risk | None = None
+
+    def request_columns(self, turn: CustomerTurn) -> dict[str, Any]:
+        """What is known of ``turn`` now, for on-demand features."""
+        said = {"intent": self.intent, "confidence": self.confidence, "scope": self.scope, "sentiment": self.sentiment}
+        return turn.columns | said
 
 
 class Predictor(Protocol):
@@ -49,13 +77,17 @@ class Predictor(Protocol):
         """The registered version behind it."""
         ...
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One prediction per text; may raise anything."""
+    def predict(self, turns: Sequence[CustomerTurn]) -> list[Prediction]:
+        """One prediction per turn; may raise anything."""
         ...
 
 
 class IntentPredictor:
-    """The intent model with the signals computed beside it: embedding, sentiment, nearest replies."""
+    """The intent model with what is computed beside it: embedding, sentiment, nearest replies, risk.
+
+    Attributes:
+        risk: Says how the conversation may end, where there is such a model.
+    """
 
     def __init__(
         self,
@@ -72,6 +104,7 @@ class IntentPredictor:
         self._replies = Replies(encoder)
         self._suggestions = suggestions
         self.model_version = model_version
+        self.risk: RiskPredictor | None = None
         self.feature_versions = {"embedding": encoder.version, "sentiment": sentiment.version}
 
     def refresh_replies(self, connection: sqlite3.Connection, vault: Vault) -> None:
@@ -83,9 +116,18 @@ class IntentPredictor:
         best = self._scorer.score(texts, embeddings).probabilities.argmax(axis=1)
         return [self._scorer.labels[column] for column in best]
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+    def predict(self, turns: Sequence[CustomerTurn]) -> list[Prediction]:
         """See :meth:`Predictor.predict`; the model reads the first 4,000 characters of a text."""
-        texts = [text[:_READ] for text in texts]
+        predictions = self._predict([turn.text[:READ] for turn in turns])
+        if self.risk is None:
+            return predictions
+        placed = [place for place, turn in enumerate(turns) if turn.keys]
+        risks = self.risk.predict([turns[place] for place in placed], [predictions[place] for place in placed])
+        for place, risk in zip(placed, risks, strict=True):
+            predictions[place] = replace(predictions[place], risk=risk)
+        return predictions
+
+    def _predict(self, texts: Sequence[str]) -> list[Prediction]:
         embeddings = self._encoder.encode(texts)
         scores = self._scorer.score(texts, embeddings)
         count = min(_ALTERNATIVES + 1, len(self._scorer.labels))
@@ -108,10 +150,7 @@ class IntentPredictor:
                     suggestions=self._replies.nearest(ranking[0].intent, embeddings[row], self._suggestions),
                     model_version=self.model_version,
                     feature_versions=self.feature_versions,
-                    feature_values={
-                        "embedding": hashlib.sha256(embeddings[row].tobytes()).hexdigest()[:16],
-                        "sentiment": sentiment,
-                    },
+                    feature_values={"embedding": embeddings[row], "sentiment": sentiment},
                 )
             )
         return predictions

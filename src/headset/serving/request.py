@@ -90,7 +90,7 @@ class Handoff(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """The answer to a customer turn."""
+    """The answer to a customer turn. ``risk`` is the probability that the conversation ends badly, 0 to 1."""
 
     decision_id: str
     conversation_id: str
@@ -103,6 +103,7 @@ class Decision(Struct, frozen=True):
     confidence: float
     alternatives: list[Alternative]
     sentiment: float | None
+    risk: float | None
     route: Route
     reason: RouteReason
     suggestions: list[str]

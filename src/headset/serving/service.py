@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headset.serving.feedback import FeedbackService
     from headset.serving.keys import ApiKey, ApiKeys, Scope
     from headset.serving.metrics import Metrics
-    from headset.serving.prediction import Prediction, Predictor
+    from headset.serving.prediction import CustomerTurn, Prediction, Predictor
 
 _BEARER = "bearer "
 _CHARACTERS_AT_ONCE = 16_000
@@ -51,7 +51,9 @@ class Model:
             batch_size=_CHARACTERS_AT_ONCE,
             waiting=config.server.in_progress_limit,
         )
-        self._batcher: Batcher[str, Prediction] = Batcher(self._answer, loop, limits, size=len)
+        self._batcher: Batcher[CustomerTurn, Prediction] = Batcher(
+            self._answer, loop, limits, size=lambda turn: len(turn.text)
+        )
 
     @property
     def version(self) -> str:
@@ -65,15 +67,15 @@ class Model:
             return f"no champion of model {self.name!r} is registered; train one with 'headset train'"
         return "model calls are stuck; restart the server" if self._batcher.stuck else None
 
-    async def predict(self, text: str) -> Prediction:
-        """The prediction for one redacted text.
+    async def predict(self, turn: CustomerTurn) -> Prediction:
+        """The prediction for one turn.
 
         Raises:
             ModelFailed: there is no model, it raised, or it did not answer in time.
         """
         if self._predictor is None:
             raise ModelFailed(f"no champion of model {self.name!r} is registered")
-        return await self._batcher.submit(text)
+        return await self._batcher.submit(turn)
 
     def refresh(self) -> None:
         """Take the champion into use if it is another one than now; the old one serves until then."""
@@ -86,9 +88,9 @@ class Model:
         """Stop the model's thread."""
         self._batcher.close()
 
-    def _answer(self, texts: Sequence[str]) -> Sequence[Prediction]:
+    def _answer(self, turns: Sequence[CustomerTurn]) -> Sequence[Prediction]:
         predictor = self._predictor
-        return predictor.predict(texts) if predictor else ()
+        return predictor.predict(turns) if predictor else ()
 
 
 @dataclass(kw_only=True, eq=False)

@@ -1,0 +1,282 @@
+"""The audit: what decisions were made from, computed again from the log and compared with what they say.
+
+A decision names the log offset its features had heard of. The log is folded anew up to that offset, in a store of the
+audit's own, and the features are read as they were then; the hash over all values must come out the same.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
+
+from headset.core.clock import MICROSECONDS
+from headset.core.errors import TextErased
+from headset.events.schema import ConversationStarted, DecisionServed, HandoffAccepted, TurnReceived
+from headset.features.aggregation import VectorMean
+from headset.features.on_demand import evaluate
+from headset.features.served import SERVICE, feature_hash
+from headset.features.store import FeatureRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from headset.events.log import Log, Record
+    from headset.events.schema import Event
+    from headset.events.vault import Vault
+    from headset.features.definition import FeatureService
+    from headset.features.fact import Entity
+    from headset.features.follower import Follower
+    from headset.features.signal import SignalReader
+    from headset.features.store import OnlineStore
+
+HOLD_US = 30 * MICROSECONDS
+"""How long decisions are waited for before the log is folded past what they may have seen."""
+
+_PAGE = 1_000
+_REPORTED = 20
+
+
+class Mismatch(Struct, frozen=True):
+    """A decision whose features come out otherwise than it says.
+
+    Attributes:
+        decision_id: Which.
+        offset: Its place in the log.
+        served: The hash it says.
+        computed: The hash computed now.
+        values: What was computed now, by name; vectors are left out.
+    """
+
+    decision_id: str
+    offset: int
+    served: str
+    computed: str
+    values: dict[str, Any]
+
+
+class Verified(Struct, frozen=True):
+    """What an audit found.
+
+    Attributes:
+        checked: Decisions computed again.
+        mismatched: Those among them that came out otherwise.
+        passed_over: Decisions that cannot be computed again, by reason.
+        mismatches: The first 20 of the mismatched.
+        position: Offset of the newest decision looked at.
+    """
+
+    checked: int = 0
+    mismatched: int = 0
+    passed_over: dict[str, int] = {}
+    mismatches: list[Mismatch] = []
+    position: int = 0
+
+
+class _Unverifiable(Exception):
+    """Why a decision cannot be computed again."""
+
+
+class _Pending(NamedTuple):
+    position: int
+    offset: int
+    record: Record
+
+    @property
+    def served(self) -> DecisionServed:
+        payload = self.record.event.payload
+        assert isinstance(payload, DecisionServed)  # noqa: S101 - only these are read
+        return payload
+
+
+class _Situation(NamedTuple):
+    """A turn, and what was known of its conversation when it was decided."""
+
+    turn: Event
+    said: TurnReceived
+    started: ConversationStarted
+    agent_id: str | None
+
+
+class Audit:
+    """Computes decisions again, in the order of the log. For one thread.
+
+    Args:
+        log: Holds the decisions and all they were made from.
+        vault: Opens the texts.
+        signals: Computes their signals.
+        follower: Folds the log into ``store``; nobody else moves it.
+        store: The audit's own.
+        services: The definition of a service, by name and version; None where it was never applied.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        vault: Vault,
+        signals: SignalReader,
+        follower: Follower,
+        store: OnlineStore,
+        services: Callable[[str, str], FeatureService | None],
+    ) -> None:
+        self._log = log
+        self._vault = vault
+        self._signals = signals
+        self._follower = follower
+        self._store = store
+        self._services = services
+        self._seen = follower.position
+        self._pending: list[_Pending] = []
+
+    def catch_up(
+        self,
+        *,
+        since: int = 0,
+        hold_us: int = 0,
+        progress: Callable[[float], object] = lambda _: None,
+    ) -> Verified:
+        """Compute again the decisions of the log that were not yet.
+
+        Args:
+            since: Event time, microseconds; decisions from before are passed by.
+            hold_us: Leave the newest microseconds of the log for the next call: decisions may yet come that saw less.
+            progress: Called with the fraction that is done, 0 to 1.
+
+        Raises:
+            StorageFailed: the log cannot be read.
+        """
+        head = self._log.head()
+        newest = self._read_decisions(since, head)
+        limit = newest - hold_us
+        found = Verified(position=self._seen)
+        ready = [each for each in self._pending if not hold_us or each.record.event.append_time <= limit]
+        for place, each in enumerate(ready):
+            found = self._verify(each, found)
+            progress(place / len(ready))
+        done = {each.offset for each in ready}
+        self._pending = [each for each in self._pending if each.offset not in done]
+        progress(1.0)
+        return found
+
+    def _read_decisions(self, since: int, head: int) -> int:
+        """Take the decisions up to ``head`` in; returns the log's newest time, microseconds."""
+        newest = 0
+        while self._seen < head:
+            records = self._log.read(self._seen, _PAGE, types=(DecisionServed.__name__,))
+            for record in records:
+                served = record.event.payload
+                newest = max(newest, record.event.append_time)
+                if isinstance(served, DecisionServed) and served.feature_hash and record.event.event_time >= since:
+                    insort(self._pending, _Pending(served.feature_position, record.offset, record))
+            self._seen = records[-1].offset if len(records) == _PAGE else head
+        last = self._log.read(head - 1, 1)
+        return max([newest, *(record.event.append_time for record in last)])
+
+    def _verify(self, each: _Pending, found: Verified) -> Verified:
+        served = each.served
+        try:
+            values = self._values(each)
+        except _Unverifiable as reason:
+            passed = {**found.passed_over, str(reason): found.passed_over.get(str(reason), 0) + 1}
+            return Verified(found.checked, found.mismatched, passed, found.mismatches, found.position)
+        computed = feature_hash(served.feature_versions, values)
+        if computed == served.feature_hash:
+            return Verified(found.checked + 1, found.mismatched, found.passed_over, found.mismatches, found.position)
+        plain = {name: value for name, value in values.items() if not hasattr(value, "tobytes")}
+        mismatch = Mismatch(served.decision_id, each.offset, served.feature_hash, computed, plain)
+        mismatches = [*found.mismatches, mismatch][:_REPORTED]
+        return Verified(found.checked + 1, found.mismatched + 1, found.passed_over, mismatches, found.position)
+
+    def _values(self, each: _Pending) -> dict[str, Any]:
+        """All that a decision was made from, by name, as it was then."""
+        served = each.served
+        if served.error is not None and served.error.startswith("features"):
+            raise _Unverifiable("decided on defaults")
+        at = _situation(self._log.conversation(each.record.event.conversation_id or ""), each)
+        known = {"position": at.said.position, **_told(at)}
+        values: dict[str, Any] = {**known, **self._signal_values(served, at)}
+        for name, version in served.feature_versions.items():
+            if name.startswith(SERVICE):
+                values |= self._read(name.removeprefix(SERVICE), version, each, at, values)
+        return values
+
+    def _signal_values(self, served: DecisionServed, at: _Situation) -> dict[str, Any]:
+        versions = {
+            name: version for name, version in served.feature_versions.items() if name in self._signals.versions
+        }
+        if any(self._signals.versions[name] != version for name, version in versions.items()):
+            raise _Unverifiable("signals of another version")
+        if not versions:
+            return {}
+        try:
+            text = self._vault.open(at.turn.subject, at.said.text)
+        except TextErased:
+            raise _Unverifiable("text erased") from None
+        embeddings, sentiments = self._signals.compute([text])
+        return {name: {"embedding": embeddings[0], "sentiment": sentiments[0]}[name] for name in versions}
+
+    def _read(self, name: str, version: str, each: _Pending, at: _Situation, known: dict[str, Any]) -> dict[str, Any]:
+        service = self._services(name, version)
+        if service is None:
+            raise _Unverifiable("definition not applied")
+        if self._follower.position > each.position:
+            raise _Unverifiable("saw less of the log than was waited for")
+        self._follower.catch_up(until=each.position)
+        keys = _keys(at, each.record.event)
+        if self._lost(service, keys):
+            raise _Unverifiable("text erased")
+        (row,) = self._store.read(service, [FeatureRequest(keys, at.turn.event_time - 1)])
+        if row.problem:
+            raise _Unverifiable(row.problem)
+        said = {name: getattr(each.served, name) for name in ("intent", "confidence", "scope", "sentiment")}
+        return evaluate(service, row.values, {**known, **said})
+
+    def _lost(self, service: FeatureService, keys: dict[Entity, str]) -> bool:
+        """Whether a text was erased whose embedding the decision may have seen."""
+        return any(
+            (view.entity, keys.get(view.entity)) in self._signals.erased
+            for view in service.views
+            if any(isinstance(feature.aggregation, VectorMean) for feature in view.features)
+        )
+
+
+def _situation(records: Iterable[Record], each: _Pending) -> _Situation:
+    turn, started, agent_id = None, ConversationStarted(), None
+    for record in records:
+        if record.offset >= each.offset:
+            break
+        match record.event.payload:
+            case ConversationStarted() as payload:
+                started = payload
+            case TurnReceived() as payload if payload.turn_id == each.served.turn_id:
+                turn = record.event
+            case HandoffAccepted() as payload:
+                agent_id = agent_id or payload.agent_id
+            case _:
+                pass
+    if turn is None or not isinstance(turn.payload, TurnReceived):
+        raise _Unverifiable("turn not in the log")
+    return _Situation(turn, turn.payload, started, agent_id)
+
+
+def _told(at: _Situation) -> dict[str, Any]:
+    told = at.started
+    return {
+        "event_time": at.turn.event_time / MICROSECONDS,
+        "channel": told.channel,
+        "queue": told.queue,
+        "language": told.language,
+        "segment": told.segment,
+    }
+
+
+def _keys(at: _Situation, decision: Event) -> dict[Entity, str]:
+    keys: dict[Entity, str | None] = {
+        "conversation": decision.conversation_id,
+        "customer": at.started.customer_id,
+        "agent": at.agent_id,
+        "queue": at.started.queue,
+        "segment": at.started.segment,
+    }
+    return {entity: key for entity, key in keys.items() if key is not None}

@@ -1,0 +1,100 @@
+"""The risk that a conversation ends badly, read from the feature store beside each decision."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
+
+from headset.core.errors import HeadsetError
+from headset.features.on_demand import evaluate
+from headset.features.served import service_key
+from headset.features.store import FeatureRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from headset.features.definition import FeatureService
+    from headset.features.store import FeatureRow, OnlineStore
+    from headset.registry.risk import RiskScorer
+    from headset.serving.prediction import CustomerTurn, Prediction
+
+_logger = logging.getLogger("headset.serving")
+
+
+class Risk(Struct, frozen=True):
+    """What the risk model says of a turn, and what it read.
+
+    Attributes:
+        probability: That the conversation ends unresolved or dissatisfied; None where no model could say.
+        threshold: From here on a person takes over.
+        model_version: The registered version; empty without a probability.
+        feature_versions: The version of the feature service, by its name.
+        feature_values: What was read, by name.
+        feature_position: Log offset up to which the stored features had heard of the log.
+        problem: Why the values are defaults; empty if they are not.
+    """
+
+    probability: float | None
+    threshold: float
+    model_version: str
+    feature_versions: dict[str, str]
+    feature_values: dict[str, Any]
+    feature_position: int
+    problem: str = ""
+
+    @property
+    def is_high(self) -> bool:
+        """Whether a person should take over."""
+        return self.probability is not None and self.probability >= self.threshold
+
+
+class _Read(NamedTuple):
+    values: dict[str, Any]
+    row: FeatureRow
+
+
+class RiskPredictor:
+    """Reads the features of a service for a batch of turns, in one round trip, and scores them.
+
+    Args:
+        scorer: The compiled model.
+        service: What it reads.
+        store: Where from.
+        model_version: The registered version.
+    """
+
+    def __init__(self, scorer: RiskScorer, service: FeatureService, store: OnlineStore, *, model_version: str) -> None:
+        self._scorer = scorer
+        self._service = service
+        self._store = store
+        self._versions = {service_key(service): service.version}
+        self.model_version = model_version
+
+    def predict(self, turns: Sequence[CustomerTurn], predictions: Sequence[Prediction]) -> list[Risk]:
+        """The risk of each turn, given what the intent model says of it; failures are told, never raised."""
+        requests = [FeatureRequest(turn.keys, turn.as_of) for turn in turns]
+        rows = self._store.read(self._service, requests)
+        read = [
+            _Read(evaluate(self._service, row.values, prediction.request_columns(turn)), row)
+            for turn, prediction, row in zip(turns, predictions, rows, strict=True)
+        ]
+        try:
+            probabilities: list[float | None] = self._scorer.score([each.values for each in read]).tolist()
+            problem = ""
+        except (HeadsetError, ArithmeticError, ValueError) as error:
+            _logger.warning("the risk model failed: %s", error)
+            probabilities, problem = [None] * len(read), f"the risk model failed: {error}"
+        return [
+            Risk(
+                probability=probability,
+                threshold=self._scorer.threshold,
+                model_version=self.model_version,
+                feature_versions=self._versions,
+                feature_values=values,
+                feature_position=row.position,
+                problem=row.problem or problem,
+            )
+            for probability, (values, row) in zip(probabilities, read, strict=True)
+        ]
