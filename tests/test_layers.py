@@ -49,6 +49,9 @@ def test_every_dependency_is_locked(root, project):
 
 SERVING = (
     "headset.app",
+    "headset.process",
+    "headset.features.memory",
+    "headset.features.on_demand",
     "headset.features.sentiment",
     "headset.features.static_encoder",
     "headset.registry.scorer",

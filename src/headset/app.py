@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import random
 import subprocess
-import sys
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from headset import __version__
 from headset.core.clock import MICROSECONDS, SystemClock
-from headset.core.config import Config, load_config
-from headset.core.errors import ArtifactError, HeadsetError, InvalidInput, StorageFailed
+from headset.core.errors import ArtifactError, InvalidInput, NotFound, StorageFailed
 from headset.core.ids import Ids
-from headset.events.appender import AsyncAppender
 from headset.events.door import Door
 from headset.events.projection import Projector
+from headset.events.schema import Event
 from headset.events.segment import Segments
 from headset.events.sqlite import SqliteLog
 from headset.events.vault import Vault, load_master_key
@@ -32,23 +30,32 @@ from headset.serving.keys import ApiKeys, development_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from litestar import Litestar
-
+    from headset.backends.redis import RedisStore
     from headset.core.clock import Clock
+    from headset.core.config import Config
+    from headset.events.schema import FeaturesVerified
+    from headset.features.audit import Audit
+    from headset.features.catalogue import Catalogue
     from headset.features.encoder import Encoder
+    from headset.features.follower import Follower
+    from headset.features.memory import MemoryStore
+    from headset.features.sentiment import Sentiment
+    from headset.features.signal import SignalReader
+    from headset.features.store import OnlineStore
     from headset.feedback.table import DecisionTable
+    from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
     from headset.registry.store import ModelVersion
-    from headset.serving.metrics import Metrics
     from headset.serving.prediction import IntentPredictor
-    from headset.serving.service import Service
+    from headset.serving.risk import RiskPredictor
     from headset.training.report import TrainingReport
     from headset.twin.bot import BotVersion
 
 HOME_VARIABLE = "HEADSET_HOME"
 _logger = logging.getLogger("headset")
-_CHAMPION_EVERY_S = 2.0
-_REPLIES_EVERY_S = 15.0
+FEATURE_SNAPSHOT = "features.snapshot"
+SHARED_SNAPSHOT = "features-shared.snapshot"
+_GRACE_S = 3_600
 
 
 class Installation:
@@ -103,6 +110,112 @@ class Installation:
         from headset.features.static_encoder import load_encoder
 
         return load_encoder()
+
+    @cached_property
+    def sentiment(self) -> Sentiment:
+        """What scores the mood of texts."""
+        from headset.features.sentiment import Sentiment
+
+        return Sentiment()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The feature definitions that are live."""
+        from headset.features.catalogue import Catalogue
+
+        return Catalogue(self.log, self.config.home / "projections", self.clock, self.ids)
+
+    def apply_shipped_features(self) -> None:
+        """Make the feature views that come with Headset live, where no definition was ever applied."""
+        from headset.features.families import risk_service, shipped
+        from headset.features.plan import Definitions, plan
+
+        if self.catalogue.position:
+            return
+        views = shipped(self.encoder.dim)
+        wanted = Definitions(views=views, services=(risk_service(views),)).pinned(self.signals().versions)
+        self.catalogue.apply(plan(self.catalogue, wanted, ()), commit=f"headset {__version__}")
+
+    def signals(self) -> SignalReader:
+        """A reader of the log's events as facts."""
+        from headset.features.signal import SignalReader
+
+        return SignalReader(self.vault, self.encoder, self.sentiment)
+
+    def memory_store(self) -> MemoryStore:
+        """A store of feature values in this process; it answers for turns as old as may be told."""
+        from headset.features.memory import MemoryStore
+
+        return MemoryStore(grace_us=self._grace_us)
+
+    @property
+    def _grace_us(self) -> int:
+        return round((self.config.decision.clock_behind_s + _GRACE_S) * MICROSECONDS)
+
+    def shared_store(self) -> RedisStore | None:
+        """The store of feature values that the configuration names, if several processes share it.
+
+        Raises:
+            InvalidInput: the configuration names no engine there is.
+        """
+        features = self.config.features
+        if features.store == "memory":
+            return None
+        from headset.backends.redis import RedisStore
+
+        return RedisStore(
+            features.store,
+            prefix=features.prefix,
+            clock=self.clock,
+            timeout_s=features.timeout_ms / 1_000,
+            grace_us=self._grace_us,
+        )
+
+    def follower(self, store: OnlineStore, *, snapshot: str | None = None) -> Follower:
+        """What keeps ``store`` up to date with the log, and its state in the file ``snapshot`` of the projections."""
+        from headset.features.follower import Follower, Snapshot
+
+        kept = None if snapshot is None else Snapshot(self.config.home / "projections" / snapshot, self.vault)
+        return Follower(self.log, self.signals(), store, kept)
+
+    def tell_verified(self, found: FeaturesVerified) -> None:
+        """Keep what an audit of features found."""
+        self.log.append(
+            [
+                Event(
+                    event_id=self.ids.new(),
+                    event_time=self.clock.now(),
+                    subject="features:audit",
+                    source="audit",
+                    payload=found,
+                )
+            ]
+        )
+
+    def lineage(self, name: str, *, limit: int = 20) -> Lineage:
+        """Where a decision comes from, or what depends on whatever has the name.
+
+        Raises:
+            NotFound: nothing has this name.
+        """
+        from headset.monitoring.lineage.query import trace
+
+        self.record.catch_up()
+        return trace(
+            name,
+            log=self.log,
+            registry=self.registry,
+            decisions=lambda: closing(self.decisions.open()),
+            limit=limit,
+        )
+
+    def audit(self, *, snapshot: str | None = None) -> Audit:
+        """What computes the features of decisions again, in a store of its own."""
+        from headset.features.audit import Audit
+
+        store, signals = self.memory_store(), self.signals()
+        follower = self.follower(store, snapshot=snapshot)
+        return Audit(self.log, self.vault, signals, follower, store, self.catalogue)
 
     @cached_property
     def record(self) -> Projector:
@@ -161,7 +274,6 @@ class Installation:
 
     def predictor(self, serving: str) -> IntentPredictor | None:
         """The champion ready to predict, or None when ``serving`` is the champion already or there is none."""
-        from headset.features.sentiment import Sentiment
         from headset.registry.scorer import Scorer
         from headset.serving.prediction import IntentPredictor
 
@@ -172,10 +284,31 @@ class Installation:
         return IntentPredictor(
             Scorer.load(self.registry.artifact(champion.model, champion.version)),
             self.encoder,
-            Sentiment(),
+            self.sentiment,
             model_version=champion.version,
             suggestions=self.config.decision.suggestions,
         )
+
+    def risk_predictor(self, store: OnlineStore, serving: str) -> RiskPredictor | None:
+        """The champion of the risk model, reading from ``store``; None when ``serving`` is it or there is none.
+
+        Raises:
+            NotFound: a feature it reads is not live.
+            ArtifactError: its files do not fit, or are damaged.
+        """
+        from headset.registry.risk import RiskScorer
+        from headset.serving.risk import RiskPredictor
+
+        champion = self.registry.champion(self.config.decision.risk_model)
+        if champion is None or champion.version == serving:
+            return None
+        scorer = RiskScorer.load(self.registry.artifact(champion.model, champion.version))
+        service = self.catalogue.applied(scorer.service, scorer.service_version)
+        if service is None:
+            raise NotFound(
+                "service", f"{scorer.service!r} {scorer.service_version} was never applied here; train the model again"
+            )
+        return RiskPredictor(scorer, self.catalogue.resolve(service), store, model_version=champion.version)
 
     def _check_encoder(self, known: ModelVersion) -> None:
         if known.made.encoder_version != self.encoder.version:
@@ -221,7 +354,7 @@ class Installation:
     def close(self) -> None:
         """Finish what was accepted and release every store."""
         self.log.close()
-        for name in ("keys", "record", "replies"):
+        for name in ("keys", "record", "replies", "catalogue"):
             part = self.__dict__.get(name)
             if part is not None:
                 part.close()
@@ -239,104 +372,6 @@ def open_installation(
         yield installation
     finally:
         installation.close()
-
-
-def create_asgi() -> Litestar:
-    """The API of the home folder named by ``HEADSET_HOME``; what the HTTP server's worker imports."""
-    from headset.serving.api import create_api
-    from headset.serving.metrics import Metrics
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    os.umask(0o077)
-    sys.setswitchinterval(0.001)
-    config = load_config(Path(os.environ[HOME_VARIABLE]), os.environ)
-    metrics = Metrics()
-
-    async def start() -> Service:
-        parts = Installation(config)
-        try:
-            return await open_service(parts, metrics)
-        except BaseException:
-            parts.close()
-            raise
-
-    return create_api(start, metrics, body_limit=config.server.body_limit)
-
-
-async def open_service(parts: Installation, metrics: Metrics) -> Service:
-    """The running service of an installation, on the current event loop; closing it closes the installation."""
-    from headset.serving.conversation import Conversations
-    from headset.serving.decision import DecisionService
-    from headset.serving.feedback import FeedbackService
-    from headset.serving.service import Model, Service
-
-    loop = asyncio.get_running_loop()
-    config = parts.config
-    append = AsyncAppender(parts.log, loop).append
-    conversations = Conversations(parts.log, parts.vault)
-    upkeep = _Upkeep(parts)
-    model = Model(config.decision.model, upkeep.load, loop, config)
-    try:
-        await asyncio.to_thread(model.refresh)
-    except HeadsetError as error:
-        _logger.warning("no model serves, every turn goes to a person: %s", error)
-    return Service(
-        clock=parts.clock,
-        log=parts.log,
-        vault=parts.vault,
-        keys=parts.keys,
-        registry=parts.registry,
-        metrics=metrics,
-        model=model,
-        decisions=DecisionService(
-            door=parts.door,
-            vault=parts.vault,
-            append=append,
-            conversations=conversations,
-            predict=model.predict,
-            clock=parts.clock,
-            config=config,
-        ),
-        feedback=FeedbackService(
-            log=parts.log,
-            vault=parts.vault,
-            door=parts.door,
-            append=append,
-            conversations=conversations,
-            clock=parts.clock,
-            ids=parts.ids,
-            config=config.decision,
-        ),
-        kpis=parts.kpis,
-        upkeep=[(_CHAMPION_EVERY_S, model.refresh), (_REPLIES_EVERY_S, upkeep.refresh_replies)],
-        on_close=parts.close,
-    )
-
-
-class _Upkeep:
-    """Brings the predictor in use up to date, beside the requests."""
-
-    def __init__(self, parts: Installation) -> None:
-        self._parts = parts
-        self._predictor: IntentPredictor | None = None
-
-    def load(self, serving: str) -> IntentPredictor | None:
-        """The champion with its replies, or None when ``serving`` is it already or there is none."""
-        fresh = self._parts.predictor(serving)
-        if fresh is None:
-            return None
-        self._predictor = fresh
-        try:
-            self.refresh_replies()
-        except HeadsetError as error:
-            _logger.warning("nothing is suggested for now: %s", error)
-        return fresh
-
-    def refresh_replies(self) -> None:
-        """Take in what agents answered since the last time, and drop what was erased."""
-        self._parts.replies.catch_up()
-        if self._predictor is not None:
-            self._predictor.refresh_replies(self._parts.replies.connection, self._parts.vault)
 
 
 def current_commit(folder: Path) -> str:

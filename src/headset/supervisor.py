@@ -296,16 +296,18 @@ def serve(config: Config) -> None:
 
 def create_asgi() -> Litestar:
     """The API, in a worker that ends at once when the server that started it is gone; Granian imports this."""
-    from headset import app
+    from headset import process
 
     end_with_parent()
-    return app.create_asgi()
+    return process.create_asgi()
 
 
 def work(config: Config) -> None:
     """Keep projections current and seal old segments, until told to stop."""
+    from headset.process import FeatureWork
+
     stop = stop_on_signals()
-    with open_installation(config) as parts:
+    with open_installation(config) as parts, FeatureWork(parts).beside(stop):
         since_seal = 0.0
         while not stop.wait(_EVERY_S):
             try:

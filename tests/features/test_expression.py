@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from headset.core.errors import InvalidInput
 from headset.features.expression import column, literal, seconds_since
+from headset.features.fact import COLUMNS
 
-EVENT = "DecisionServed"
+DECISION = COLUMNS["DecisionServed"]
 KINDS = {"confidence": pa.float64(), "latency_ms": pa.float64(), "intent": pa.string(), "degraded": pa.bool_()}
 SOME = st.sampled_from((0.0, -0.0, 1.0, -1.5, 0.1, 1e10, -1e10, 1e-300, 5e-324, 3.0))
 
@@ -58,7 +59,7 @@ def connection():
 
 @given(expression=numbers | flags | words, rows=st.lists(facts, min_size=1, max_size=5))
 def test_python_and_duckdb_give_the_same(connection, expression, rows):
-    expression.kind(EVENT)
+    expression.kind(DECISION)
     connection.register("fact", pa.Table.from_pylist(rows, pa.schema(KINDS)))
     found = connection.sql(f"SELECT {expression.sql()} AS value FROM fact").fetchall()
     compiled = expression.compile()
@@ -73,7 +74,7 @@ def test_a_literal_keeps_every_bit(connection, value):
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        (column("confidnce"), "confidnce: is no column of DecisionServed"),
+        (column("confidnce"), "confidnce: is no column here; there are"),
         (column("intent") + 1, "intent: is a word; [+] needs a number here"),
         (column("intent") < "b", "intent: is a word; < does not take it"),
         (column("confidence").equals("high"), "'high': is a word; = needs a number here"),
@@ -86,7 +87,7 @@ def test_a_literal_keeps_every_bit(connection, value):
 )
 def test_what_cannot_compile_is_refused_by_name(expression, message):
     with pytest.raises(InvalidInput, match=message):
-        expression.kind(EVENT)
+        expression.kind(DECISION)
 
 
 def test_python_cannot_drop_a_part_of_an_expression():
@@ -97,3 +98,20 @@ def test_python_cannot_drop_a_part_of_an_expression():
 def test_something_else_is_no_expression():
     with pytest.raises(InvalidInput, match="neither an expression nor"):
         column("confidence") + None
+
+
+@pytest.mark.parametrize(
+    ("expression", "read"),
+    [
+        (0.5 * column("a"), "(0.5 * a)"),
+        ((column("a") + 1 > 2) & ~column("b") | column("c").equals("it's"), '((((a + 1) > 2) & ~b) | (c = "it\'s"))'),
+        (column("a").otherwise(0).is_null(), "a.otherwise(0).is_null()"),
+        (
+            seconds_since("TurnReceived", column("speaker").equals("bot")),
+            "seconds_since(TurnReceived, (speaker = 'bot'))",
+        ),
+        (seconds_since("TurnReceived"), "seconds_since(TurnReceived, True)"),
+    ],
+)
+def test_people_can_read_an_expression(expression, read):
+    assert str(expression) == read

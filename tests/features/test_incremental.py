@@ -107,7 +107,7 @@ def test_what_is_kept_of_a_key_and_the_parts_of_a_read_do_not_grow_with_history(
     for number in range(30_000):
         store.update(fact(number, 0.5))
         if number % 5_000 == 4_999:
-            rows = store._plans["v"].keys["ana"]
+            rows = store._states["v"].keys["ana"]
             newest = rows.rows[-1][0]
             store.read("v", "ana", newest)
             parts.append(len(rows.cover(newest - HOUR_US + 1, newest + 1)))

@@ -50,6 +50,8 @@ def test_a_decision_is_one_row_with_all_that_became_of_it(connection, tell, make
             suggestions=[UUID(int=1), UUID(int=2)],
             feature_versions={"encoder": "3"},
             feature_hash="ab12",
+            risk=0.25,
+            risk_version="7",
         ),
         at=5,
     )
@@ -76,6 +78,8 @@ def test_a_decision_is_one_row_with_all_that_became_of_it(connection, tell, make
         "arm": "champion",
         "feature_versions": '{"encoder":"3"}',
         "feature_hash": "ab12",
+        "risk": 0.25,
+        "risk_version": "7",
         "intent": "bill",
         "confidence": 0.9,
         "alternatives": '[{"intent":"sim","confidence":0.1}]',

@@ -12,6 +12,7 @@ from litestar.testing import TestClient
 from headset import app as composition
 from headset.core.config import Config, DecisionConfig, ServerConfig
 from headset.events.schema import Alternative
+from headset.process import open_service
 from headset.serving.api import create_api
 from headset.serving.metrics import Metrics
 from headset.serving.prediction import Prediction
@@ -50,12 +51,14 @@ class ScriptedPredictor:
 
     answer: object = field(default=lambda _: says())
     model_version: str = "1"
+    risk: object = None
 
     def refresh_replies(self, connection, vault):
         """This one knows no replies."""
 
     def predict(self, turns):
-        return [self.answer(turn.text) for turn in turns]
+        predictions = [self.answer(turn.text) for turn in turns]
+        return predictions if self.risk is None else self.risk.assess(turns, predictions)
 
 
 @pytest.fixture
@@ -89,7 +92,7 @@ def anonymous(parts, config):
     metrics = Metrics()
 
     async def start():
-        return await composition.open_service(parts, metrics)
+        return await open_service(parts, metrics)
 
     with TestClient(create_api(start, metrics, body_limit=config.server.body_limit)) as client:
         yield client

@@ -187,5 +187,6 @@ def test_erased_words_do_not_come_back_in_a_later_summary(say, predictor, parts)
 
 
 def test_the_feature_hash_tells_texts_of_equal_length_apart(say, predictor):
-    predictor.answer = lambda text: structs.replace(says(), feature_values={"embedding": HashEncoder().encode([text])[0]})
+    encode = HashEncoder().encode
+    predictor.answer = lambda text: structs.replace(says(), feature_values={"embedding": encode([text])[0]})
     assert say("abcd", conversation="a").json()["feature_hash"] != say("wxyz", conversation="b").json()["feature_hash"]

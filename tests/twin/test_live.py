@@ -21,6 +21,7 @@ from headset.core.config import load_config
 from headset.core.errors import AccessDenied, InvalidInput, StorageFailed
 from headset.data.importer import import_items
 from headset.data.row import Row
+from headset.process import open_service
 from headset.serving.api import create_api
 from headset.serving.metrics import Metrics
 from headset.twin import live as live_part
@@ -618,7 +619,7 @@ def serve(trained):
         parts, metrics = composition.Installation(trained), Metrics()
 
         async def start():
-            return await composition.open_service(parts, metrics)
+            return await open_service(parts, metrics)
 
         with TestClient(create_api(start, metrics, body_limit=100_000)) as client:
             client.headers["Authorization"] = f"Bearer {parts.development_key()}"

@@ -23,6 +23,7 @@ from rich.table import Table
 
 from headset import __version__
 from headset.app import open_installation
+from headset.cli.features import features
 from headset.cli.terminal import (
     HOME,
     HomeOption,
@@ -65,6 +66,7 @@ models = typer.Typer(help="Look at registered model versions.", no_args_is_help=
 train = typer.Typer(help="Train models from data in the log.", no_args_is_help=True)
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
+app.add_typer(features, name="features")
 app.add_typer(keys, name="keys")
 app.add_typer(twin, name="twin")
 
@@ -100,6 +102,7 @@ def up(
         if twin:
             with progress_bars(quiet=json) as progress:
                 prepare_twin(parts, progress)
+        parts.apply_shipped_features()
         key = parts.development_key()
     stop = stop_on_signals()
     # A key in the environment may be another server's; the line that shows the state belongs to this process.
@@ -132,6 +135,7 @@ def serve(home: HomeOption = HOME, host: HostOption = None, port: PortOption = N
     with serving_alone(config.home):
         check_port(config)
         with open_installation(config) as parts:
+            parts.apply_shipped_features()
             parts.development_key()
         if json:
             print_json({"url": server_url(config)})

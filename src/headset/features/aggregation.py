@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 from msgspec import Struct
@@ -449,6 +449,11 @@ class VectorMean(Aggregation, frozen=True):
         end = f"coalesce({x}_end_{window}, 0)"
         return f"[{end} - {x}_vectors_{window}, {end}]"
 
+
+if TYPE_CHECKING:
+    AnyAggregation: TypeAlias = Aggregation
+else:  # msgspec reads definitions back by the classes there are
+    AnyAggregation = Count | Sum | Mean | Min | Max | Last | First | Distinct | Quantile | Ewma | VectorMean
 
 EVERY_FACT = Constant(value=True)
 """The expression of a count of facts."""

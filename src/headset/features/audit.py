@@ -7,6 +7,7 @@ audit's own, and the features are read as they were then; the hash over all valu
 from __future__ import annotations
 
 from bisect import insort
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from headset.events.log import Log, Record
     from headset.events.schema import Event
     from headset.events.vault import Vault
+    from headset.features.catalogue import Catalogue
     from headset.features.definition import FeatureService
     from headset.features.fact import Entity
     from headset.features.follower import Follower
@@ -89,6 +91,12 @@ class _Pending(NamedTuple):
         assert isinstance(payload, DecisionServed)  # noqa: S101 - only these are read
         return payload
 
+    @property
+    def services(self) -> list[tuple[str, str]]:
+        """Name and version of the feature services it read."""
+        versions = self.served.feature_versions
+        return [(name.removeprefix(SERVICE), versions[name]) for name in versions if name.startswith(SERVICE)]
+
 
 class _Situation(NamedTuple):
     """A turn, and what was known of its conversation when it was decided."""
@@ -108,7 +116,7 @@ class Audit:
         signals: Computes their signals.
         follower: Folds the log into ``store``; nobody else moves it.
         store: The audit's own.
-        services: The definition of a service, by name and version; None where it was never applied.
+        catalogue: Holds the definitions, also of services that are live no more.
     """
 
     def __init__(
@@ -118,16 +126,19 @@ class Audit:
         signals: SignalReader,
         follower: Follower,
         store: OnlineStore,
-        services: Callable[[str, str], FeatureService | None],
+        catalogue: Catalogue,
     ) -> None:
         self._log = log
         self._vault = vault
         self._signals = signals
         self._follower = follower
         self._store = store
-        self._services = services
+        self._catalogue = catalogue
+        self._services: dict[tuple[str, str], FeatureService | None] = {}
+        self._install([])
         self._seen = follower.position
         self._pending: list[_Pending] = []
+        self._heads: deque[tuple[int, int]] = deque()
 
     def catch_up(
         self,
@@ -148,16 +159,43 @@ class Audit:
         """
         head = self._log.head()
         newest = self._read_decisions(since, head)
+        self._heads.append((newest, head))
         limit = newest - hold_us
         found = Verified(position=self._seen)
         ready = [each for each in self._pending if not hold_us or each.record.event.append_time <= limit]
+        self._install(ready)
         for place, each in enumerate(ready):
             found = self._verify(each, found)
             progress(place / len(ready))
         done = {each.offset for each in ready}
         self._pending = [each for each in self._pending if each.offset not in done]
+        self._advance(limit)
         progress(1.0)
         return found
+
+    def save(self) -> None:
+        """Keep the state of the store on disk; see :meth:`Follower.save`."""
+        self._follower.save()
+
+    def _advance(self, limit: int) -> None:
+        """Fold what was in the log at the time ``limit`` and no decision waited for saw less than."""
+        reached = self._follower.position
+        while self._heads and self._heads[0][0] <= limit:
+            _, reached = self._heads.popleft()
+        if self._pending:
+            reached = min(reached, self._pending[0].position)
+        self._follower.catch_up(until=reached)
+
+    def _install(self, ready: Iterable[_Pending]) -> None:
+        """Fold the live views, and those that these decisions read."""
+        views = {view.version: view for view in self._catalogue.views()}
+        for each in ready:
+            for name, version in each.services:
+                if (name, version) not in self._services:
+                    self._services[name, version] = self._catalogue.applied(name, version)
+                service = self._services[name, version]
+                views |= {view.version: view for view in (service.views if service else ())}
+        self._follower.install(list(views.values()))
 
     def _read_decisions(self, since: int, head: int) -> int:
         """Take the decisions up to ``head`` in; returns the log's newest time, microseconds."""
@@ -196,9 +234,8 @@ class Audit:
         at = _situation(self._log.conversation(each.record.event.conversation_id or ""), each)
         known = {"position": at.said.position, **_told(at)}
         values: dict[str, Any] = {**known, **self._signal_values(served, at)}
-        for name, version in served.feature_versions.items():
-            if name.startswith(SERVICE):
-                values |= self._read(name.removeprefix(SERVICE), version, each, at, values)
+        for name, version in each.services:
+            values |= self._read(self._services[name, version], each, at, values)
         return values
 
     def _signal_values(self, served: DecisionServed, at: _Situation) -> dict[str, Any]:
@@ -216,11 +253,12 @@ class Audit:
         embeddings, sentiments = self._signals.compute([text])
         return {name: {"embedding": embeddings[0], "sentiment": sentiments[0]}[name] for name in versions}
 
-    def _read(self, name: str, version: str, each: _Pending, at: _Situation, known: dict[str, Any]) -> dict[str, Any]:
-        service = self._services(name, version)
+    def _read(
+        self, service: FeatureService | None, each: _Pending, at: _Situation, known: dict[str, Any]
+    ) -> dict[str, Any]:
         if service is None:
             raise _Unverifiable("definition not applied")
-        if self._follower.position > each.position:
+        if self._follower.furthest > each.position:
             raise _Unverifiable("saw less of the log than was waited for")
         self._follower.catch_up(until=each.position)
         keys = _keys(at, each.record.event)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from headset.core.errors import InvalidInput
 from headset.features.aggregation import VectorMean, vector_mean, vector_units
-from headset.features.expression import LOOKBACK_US, identifier, literal
+from headset.features.expression import LOOKBACK_US, Sized, identifier, literal
 from headset.features.fact import COLUMNS, ENTITIES, Kind
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ _ENVELOPE = {
 }
 _LATEST = 1 << 62
 _CHUNK = 50_000
-_NUMBERS_AT_ONCE = 1_000_000  # fits the processor's cache
+_VECTORS_AT_ONCE = 100  # they and their sums fit the processor's cache
+_NUMBERS_AT_ONCE = 1_000_000
 
 
 def fact_schema(event: str) -> pa.Schema:
@@ -142,21 +143,28 @@ class History:
         query = Query(view, known_to)
         self._connection.register("wanted", wanted)
         try:
-            vectors = query.vectors
-            if vectors:  # their values are read as well, so what leads to them is computed once
+            if query.vectors:  # they are read as well, so what leads to them is computed once
                 self._connection.execute(f"CREATE OR REPLACE TEMP TABLE input AS {query.facts}")
-            found = self._connection.sql(query.whole if not vectors else query.over("input")).to_arrow_table()
+            found = self._connection.sql(query.over("input") if query.vectors else query.whole).to_arrow_table()
             for feature in view.features:
                 column = found[feature.name]
                 if isinstance(feature.aggregation, VectorMean):
-                    place = query.place(feature)
-                    kept = self._connection.table("input").filter(f"x{place} IS NOT NULL").order("key, rank")
-                    known = kept.select(f"x{place}").to_arrow_table().column(0)
-                    column = _means(known, column, feature.aggregation.size)
+                    column = self._means(query, feature, column, feature.aggregation.size)
                 yield feature.name, column
         finally:
             self._connection.unregister("wanted")
             self._connection.execute("DROP TABLE IF EXISTS input")
+
+    def _means(self, query: Query, feature: Feature, places: pa.ChunkedArray, size: int) -> pa.FixedSizeListArray:
+        """The means of the vectors at ``places``."""
+        rows, vectors = query.vectors_of(feature)
+        asked = self._connection.sql(rows).fetchnumpy()["row"]
+        kept = self._connection.sql(vectors).to_arrow_reader(_CHUNK).read_all()
+        place_of = np.empty(int(asked.max(initial=-1)) + 1, np.int64)
+        place_of[kept["row"].to_numpy()] = np.arange(kept.num_rows)
+        known = _numbers(kept["vector"]).reshape(-1, size)
+        first, last = places.combine_chunks().flatten().to_numpy().reshape(-1, 2).T
+        return pa.FixedSizeListArray.from_arrays(_means(known, place_of[asked], first, last).ravel(), size)
 
 
 class Query:
@@ -183,11 +191,24 @@ class Query:
         """Which input ``feature`` aggregates."""
         return self._inputs.index(feature.input(self._view.event))
 
+    def vectors_of(self, feature: Feature) -> tuple[str, str]:
+        """Where the vectors that ``feature`` aggregates are, by key and time, and the vectors with where they are."""
+        place, event = self.place(feature), identifier(self._view.event)
+        where = f"SELECT x{place} AS row FROM input WHERE x{place} IS NOT NULL ORDER BY key, rank"
+        vectors = f"""
+            SELECT rowid AS row, {self._inputs[place].sql()} AS vector FROM {event}
+            WHERE rowid IN (SELECT x{place} FROM input)
+        """  # noqa: S608 - of quoted names
+        return where, vectors
+
     @property
     def facts(self) -> str:
         """The facts that count: ``key``, ``event_time``, ``rank`` by time and id, and inputs ``x0``, ``x1``, …."""
         view = self._view
-        inputs = ", ".join(f"{expression.sql()} AS x{place}" for place, expression in enumerate(self._inputs))
+        inputs = ", ".join(
+            f"{f'vector_{place}' if isinstance(expression, Sized) else expression.sql()} AS x{place}"
+            for place, expression in enumerate(self._inputs)
+        )
         condition = "" if view.filter is None else f"AND {view.filter.sql()}"
         return f"""
             SELECT key_{view.entity} AS key, fact_time AS event_time,
@@ -223,8 +244,13 @@ class Query:
         """  # noqa: S608 - of quoted names
 
     def _with_markers(self) -> str:
-        """The view's facts, each once, with a column for each ``seconds_since``."""
-        source = self._once(self._view.event)
+        """The view's facts, each once, with a column for each ``seconds_since``, and for vectors one of their rows."""
+        rows = (
+            f", CASE WHEN {expression.sql()} IS NOT NULL THEN rowid END AS vector_{place}"
+            for place, expression in enumerate(self._inputs)
+            if isinstance(expression, Sized)
+        )
+        source = self._once(self._view.event, "".join(rows))
         for marker in self._view.markers:
             source = f"""(
                 SELECT fact.*, seconds AS {identifier(marker.name)} FROM {source} fact
@@ -257,9 +283,9 @@ class Query:
             ) WHERE own
         )"""  # noqa: S608 - of quoted names
 
-    def _once(self, event: str) -> str:
+    def _once(self, event: str, also: str = "") -> str:
         return f"""(
-            SELECT * FROM {identifier(event)} {self._limit}
+            SELECT *{also} FROM {identifier(event)} {self._limit}
             QUALIFY row_number() OVER (PARTITION BY fact_id ORDER BY log_offset) = 1
         )"""  # noqa: S608 - quoted
 
@@ -277,17 +303,46 @@ def _listed(columns: dict[str, str]) -> str:
     return ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
 
 
-def _means(vectors: pa.ChunkedArray, places: pa.ChunkedArray, size: int) -> pa.FixedSizeListArray:
-    """The mean of ``vectors[first:last]`` for each ``[first, last]``, zeros where that is empty."""
-    known = np.frombuffer(b"".join(vectors.to_pylist()), "<f4").reshape(-1, size)
-    first, last = places.combine_chunks().flatten().to_numpy().reshape(-1, 2).T
-    number = (last - first)[:, None]
-    means: NDArray[np.float32] = np.zeros((len(first), size), np.float32)
-    step = max(1, _NUMBERS_AT_ONCE // (len(known) + 1))
-    for start in range(0, size, step):
-        part = slice(start, start + step)
-        # Prefix sums of whole numbers: their differences are exact, and wrap around as sums do.
-        total = np.zeros((len(known) + 1, len(range(*part.indices(size)))), np.int64)
-        np.cumsum(vector_units(known[:, part]), axis=0, out=total[1:])
-        means[:, part] = vector_mean(total[last] - total[first], np.maximum(number, 1))
-    return pa.FixedSizeListArray.from_arrays(means.ravel(), size)
+def _numbers(vectors: pa.ChunkedArray) -> NDArray[np.float32]:
+    """The numbers of all ``vectors``, none of which is null."""
+    parts = [np.zeros(0, "<f4")]
+    for chunk in vectors.chunks:
+        _, offsets, content = chunk.buffers()
+        start, end = np.frombuffer(offsets, "<i4")[[chunk.offset, chunk.offset + len(chunk)]]
+        parts.append(np.frombuffer(content, "<f4", (end - start) // 4, start))
+    return np.concatenate(parts)
+
+
+def _means(
+    known: NDArray[np.float32], order: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """The mean of ``known[order[first:last]]`` for each ``first`` and ``last``, zeros where that is empty."""
+    size = known.shape[1]
+    means = np.zeros((len(first), size), np.float32)
+    for rows in _groups(first, last):
+        start, end = first[rows[0]], last[rows].max()
+        number = (last[rows] - first[rows])[:, None]
+        step = max(1, _NUMBERS_AT_ONCE // (end - start + 1))
+        for at in range(0, size, step):
+            part = slice(at, at + step)
+            # Prefix sums of whole numbers: their differences are exact, and wrap around as sums do.
+            total = np.zeros((end - start + 1, len(range(*part.indices(size)))), np.int64)
+            np.cumsum(vector_units(known[order[start:end], part]), axis=0, out=total[1:])
+            sums = total.take(last[rows] - start, axis=0)
+            sums -= total.take(first[rows] - start, axis=0)
+            means[rows, part] = vector_mean(sums, number)
+    return means
+
+
+def _groups(first: NDArray[np.int64], last: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Rows by ``first``, cut where no range crosses, into groups that span few vectors where that is possible."""
+    rows = np.flatnonzero(last > first)
+    rows = rows[np.argsort(first[rows], kind="stable")]
+    starts, ends = first[rows], np.maximum.accumulate(last[rows])
+    cuts = np.append(np.flatnonzero(starts[1:] >= ends[:-1]) + 1, len(rows))
+    begin = 0
+    while begin < len(rows):
+        within = np.searchsorted(ends[cuts - 1], starts[begin] + _VECTORS_AT_ONCE, side="right") - 1
+        end = cuts[max(within, np.searchsorted(cuts, begin, side="right"))]
+        yield rows[begin:end]
+        begin = end

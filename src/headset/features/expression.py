@@ -1,5 +1,5 @@
 # ruff: noqa: D102, ARG002 - methods that override say what their base class says
-"""Expressions over the columns of a fact: declared once, run by Python and by DuckDB with equal results.
+"""Expressions over columns, of a fact or of a request: declared once, run by Python and by DuckDB with equal results.
 
 Null is as in SQL: what is computed from null is null, but ``false & null`` is false and ``true | null`` is true.
 Division by zero is null. Numbers are 64-bit floats in both executions.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -31,7 +31,7 @@ _CONSTANT_KINDS: dict[type, Kind] = {float: "number", bool: "flag", str: "word"}
 
 
 class Expression(Struct, frozen=True, tag=True):
-    r"""A value computed from one fact; made with :func:`column` and operators.
+    r"""A value computed from columns; made with :func:`column` and operators.
 
     Equality stays Python's own, so that definitions can be compared: in an expression write ``equals`` and ``differs``.
 
@@ -40,10 +40,12 @@ class Expression(Struct, frozen=True, tag=True):
     '(("latency_ms" > \'500.0\'::DOUBLE) AND (NOT "degraded"))'
     >>> slow.compile()({"latency_ms": 800.0, "degraded": False})
     True
+    >>> print(slow)
+    ((latency_ms > 500) & ~degraded)
     """
 
-    def kind(self, event: str) -> Kind:
-        """What it gives for facts of type ``event``.
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
+        """What it gives, where these are the columns and their kinds.
 
         Raises:
             InvalidInput: a column is unknown, or of a kind the operator does not take.
@@ -144,15 +146,17 @@ class Column(Expression, frozen=True):
 
     name: str
 
-    def kind(self, event: str) -> Kind:
-        columns = COLUMNS[event]
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
         if self.name not in columns:
-            raise InvalidInput(self.name, f"is no column of {event}; it has {', '.join(sorted(columns))}")
+            raise InvalidInput(self.name, f"is no column here; there are {', '.join(sorted(columns))}")
         return columns[self.name]
 
     def compile(self) -> Compiled:
         name = self.name
         return lambda columns: columns.get(name)
+
+    def __str__(self) -> str:
+        return self.name
 
     def sql(self) -> str:
         return identifier(self.name)
@@ -163,7 +167,7 @@ class Constant(Expression, frozen=True):
 
     value: float | str | bool
 
-    def kind(self, event: str) -> Kind:
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
         if isinstance(self.value, float) and not math.isfinite(self.value):
             raise InvalidInput(str(self.value), "is not a finite number")
         return _CONSTANT_KINDS[type(self.value)]
@@ -171,6 +175,9 @@ class Constant(Expression, frozen=True):
     def compile(self) -> Compiled:
         value = self.value
         return lambda _: value
+
+    def __str__(self) -> str:
+        return repr(self.value).removesuffix(".0")
 
     def sql(self) -> str:
         return literal(self.value)
@@ -180,16 +187,19 @@ class Arithmetic(Expression, frozen=True):
     """``+ - * /`` of two numbers; null where the divisor is 0."""
 
     operation: Literal["+", "-", "*", "/"]
-    left: Expression
-    right: Expression
+    left: AnyExpression
+    right: AnyExpression
 
-    def kind(self, event: str) -> Kind:
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
         for side in (self.left, self.right):
-            _require(side, event, "number", self.operation)
+            _require(side, columns, "number", self.operation)
         return "number"
 
     def compile(self) -> Compiled:
         return _strict(_ARITHMETIC[self.operation], self.left, self.right)
+
+    def __str__(self) -> str:
+        return f"({self.left} {self.operation} {self.right})"
 
     def sql(self) -> str:
         right = self.right.sql()
@@ -202,19 +212,22 @@ class Comparison(Expression, frozen=True):
     """``= <> < <= > >=`` of two values of one kind; order is for numbers only. NaN is the largest number."""
 
     operation: Literal["=", "<>", "<", "<=", ">", ">="]
-    left: Expression
-    right: Expression
+    left: AnyExpression
+    right: AnyExpression
 
-    def kind(self, event: str) -> Kind:
-        kind = self.left.kind(event)
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
+        kind = self.left.kind(columns)
         if kind == "vector" or (kind != "number" and self.operation not in {"=", "<>"}):
             raise InvalidInput(_named(self.left), f"is a {kind}; {self.operation} does not take it")
-        _require(self.right, event, kind, self.operation)
+        _require(self.right, columns, kind, self.operation)
         return "flag"
 
     def compile(self) -> Compiled:
         compare = _COMPARISON[self.operation]
         return _strict(lambda left, right: compare(_ordered(left), _ordered(right)), self.left, self.right)
+
+    def __str__(self) -> str:
+        return f"({self.left} {self.operation} {self.right})"
 
     def sql(self) -> str:
         return f"({self.left.sql()} {self.operation} {self.right.sql()})"
@@ -224,12 +237,12 @@ class Logic(Expression, frozen=True):
     """``AND`` and ``OR`` of two flags."""
 
     operation: Literal["AND", "OR"]
-    left: Expression
-    right: Expression
+    left: AnyExpression
+    right: AnyExpression
 
-    def kind(self, event: str) -> Kind:
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
         for side in (self.left, self.right):
-            _require(side, event, "flag", self.operation)
+            _require(side, columns, "flag", self.operation)
         return "flag"
 
     def compile(self) -> Compiled:
@@ -245,6 +258,9 @@ class Logic(Expression, frozen=True):
 
         return decide
 
+    def __str__(self) -> str:
+        return f"({self.left} {'&' if self.operation == 'AND' else '|'} {self.right})"
+
     def sql(self) -> str:
         return f"({self.left.sql()} {self.operation} {self.right.sql()})"
 
@@ -252,14 +268,17 @@ class Logic(Expression, frozen=True):
 class Not(Expression, frozen=True):
     """The opposite of a flag."""
 
-    operand: Expression
+    operand: AnyExpression
 
-    def kind(self, event: str) -> Kind:
-        _require(self.operand, event, "flag", "~")
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
+        _require(self.operand, columns, "flag", "~")
         return "flag"
 
     def compile(self) -> Compiled:
         return _strict(operator.not_, self.operand)
+
+    def __str__(self) -> str:
+        return f"~{self.operand}"
 
     def sql(self) -> str:
         return f"(NOT {self.operand.sql()})"
@@ -268,15 +287,18 @@ class Not(Expression, frozen=True):
 class IsNull(Expression, frozen=True):
     """See :meth:`Expression.is_null`."""
 
-    operand: Expression
+    operand: AnyExpression
 
-    def kind(self, event: str) -> Kind:
-        self.operand.kind(event)
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
+        self.operand.kind(columns)
         return "flag"
 
     def compile(self) -> Compiled:
         operand = self.operand.compile()
         return lambda columns: operand(columns) is None
+
+    def __str__(self) -> str:
+        return f"{self.operand}.is_null()"
 
     def sql(self) -> str:
         return f"({self.operand.sql()} IS NULL)"
@@ -285,12 +307,12 @@ class IsNull(Expression, frozen=True):
 class Coalesce(Expression, frozen=True):
     """See :meth:`Expression.otherwise`."""
 
-    left: Expression
-    right: Expression
+    left: AnyExpression
+    right: AnyExpression
 
-    def kind(self, event: str) -> Kind:
-        kind = self.left.kind(event)
-        _require(self.right, event, kind, "otherwise")
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
+        kind = self.left.kind(columns)
+        _require(self.right, columns, kind, "otherwise")
         return kind
 
     def compile(self) -> Compiled:
@@ -302,6 +324,9 @@ class Coalesce(Expression, frozen=True):
 
         return first_known
 
+    def __str__(self) -> str:
+        return f"{self.left}.otherwise({self.right})"
+
     def sql(self) -> str:
         return f"coalesce({self.left.sql()}, {self.right.sql()})"
 
@@ -310,23 +335,26 @@ class SecondsSince(Expression, frozen=True):
     """See :func:`seconds_since`. To both executions it is a column, named by its meaning, that they fill in."""
 
     event: str
-    where: Expression
+    where: AnyExpression
 
     @property
     def name(self) -> str:
         """Name of the column."""
         return f"seconds since {msgspec.json.encode(self).decode()}"
 
-    def kind(self, event: str) -> Kind:
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
         if self.event not in COLUMNS:
             raise InvalidInput(self.event, f"is no event type; there are {', '.join(COLUMNS)}")
         if any(isinstance(part, SecondsSince) for part in self.where.parts()):
             raise InvalidInput("seconds_since", "cannot depend on another one; compare columns in its condition")
-        _require(self.where, self.event, "flag", "seconds_since")
+        _require(self.where, COLUMNS[self.event], "flag", "seconds_since")
         return "number"
 
     def compile(self) -> Compiled:
         return Column(self.name).compile()
+
+    def __str__(self) -> str:
+        return f"seconds_since({self.event}, {self.where})"
 
     def sql(self) -> str:
         return identifier(self.name)
@@ -338,10 +366,10 @@ class SecondsSince(Expression, frozen=True):
 class Tidy(Expression, frozen=True):
     """A number, or a flag as 1 or 0, fit to be aggregated: null where it is beyond ``LARGEST`` or none."""
 
-    operand: Expression
+    operand: AnyExpression
 
-    def kind(self, event: str) -> Kind:
-        self.operand.kind(event)
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
+        self.operand.kind(columns)
         return "number"
 
     def compile(self) -> Compiled:
@@ -354,6 +382,9 @@ class Tidy(Expression, frozen=True):
 
         return tidy
 
+    def __str__(self) -> str:
+        return str(self.operand)
+
     def sql(self) -> str:
         value = f"CAST({self.operand.sql()} AS DOUBLE)"
         return f"CASE WHEN {value} BETWEEN -{literal(LARGEST)} AND {literal(LARGEST)} THEN {value} + '0'::DOUBLE END"
@@ -362,23 +393,34 @@ class Tidy(Expression, frozen=True):
 class Sized(Expression, frozen=True):
     """A vector of ``size`` numbers; null where it has another size."""
 
-    operand: Expression
+    operand: AnyExpression
     size: int
 
-    def kind(self, event: str) -> Kind:
-        return self.operand.kind(event)
+    def kind(self, columns: Mapping[str, Kind]) -> Kind:
+        return self.operand.kind(columns)
 
     def compile(self) -> Compiled:
         operand, length = self.operand.compile(), 4 * self.size
         return lambda columns: value if (value := operand(columns)) is not None and len(value) == length else None
+
+    def __str__(self) -> str:
+        return str(self.operand)
 
     def sql(self) -> str:
         value = self.operand.sql()
         return f"CASE WHEN octet_length({value}) = {4 * self.size} THEN {value} END"
 
 
+if TYPE_CHECKING:
+    AnyExpression: TypeAlias = Expression
+else:  # msgspec reads definitions back by the classes there are
+    AnyExpression = (
+        Column | Constant | Arithmetic | Comparison | Logic | Not | IsNull | Coalesce | SecondsSince | Tidy | Sized
+    )
+
+
 def column(name: str) -> Expression:
-    """A column of the fact, such as ``sentiment``; :data:`~headset.features.fact.COLUMNS` lists them."""
+    """A column, such as ``sentiment``; :data:`~headset.features.fact.COLUMNS` lists those of facts."""
     return Column(name)
 
 
@@ -417,8 +459,8 @@ def _expression(operand: Operand) -> Expression:
     raise InvalidInput("expression", f"{operand!r} is neither an expression nor a number, text or flag")
 
 
-def _require(operand: Expression, event: str, kind: Kind, operation: str) -> None:
-    found = operand.kind(event)
+def _require(operand: Expression, columns: Mapping[str, Kind], kind: Kind, operation: str) -> None:
+    found = operand.kind(columns)
     if found != kind:
         raise InvalidInput(_named(operand), f"is a {found}; {operation} needs a {kind} here")
 

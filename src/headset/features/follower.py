@@ -101,6 +101,11 @@ class Follower:
         return min(self._positions().values(), default=0)
 
     @property
+    def furthest(self) -> int:
+        """The log offset up to which some live version has heard of the log; 0 with none live."""
+        return max(self._positions().values(), default=0)
+
+    @property
     def lag(self) -> int:
         """Offsets between the log's head and :attr:`position`."""
         return max(0, self._log.head() - self.position) if self._views else 0
@@ -130,15 +135,16 @@ class Follower:
             StorageFailed: the log or the store failed; the next call goes on from where the store stands.
         """
         total, first = 0, self.position
-        while True:
+        while self._views:
             with self._turn:
                 head = self._log.head() if until is None else until
                 read = self._advance(head)
                 position = self.position
             total += read
             progress((position - first) / (head - first) if head > first else 1.0)
-            if position >= head or not self._views:
-                return total
+            if position >= head:
+                break
+        return total
 
     def save(self) -> None:
         """Keep the store's state on disk.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headset.events.schema import Event
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
-    from headset.features.fact import Entity, Fact
+    from headset.features.fact import Fact
     from headset.features.sentiment import Sentiment
 
 READ = 4_000
@@ -74,7 +74,7 @@ class SignalReader:
         self._facts = FactReader()
         self.versions = {"embedding": encoder.version, "sentiment": sentiment.version}
         self.refused = self._facts.refused
-        self.erased: set[tuple[Entity, str]] = set()
+        self.erased: set[tuple[str, str]] = set()
 
     def facts(self, records: Iterable[Record], signals: Collection[str] = SIGNALS) -> list[Fact]:
         """The facts of ``records``, in order; events that are none, or bear an impossible time, are left out.

@@ -44,7 +44,7 @@ _TABLES = (
         decision_id TEXT PRIMARY KEY, stamp BLOB NOT NULL, event_time INTEGER NOT NULL, source TEXT NOT NULL,
         conversation_id TEXT NOT NULL, turn_id TEXT NOT NULL, position INTEGER, shadow_of TEXT,
         model TEXT NOT NULL, model_version TEXT NOT NULL, arm TEXT NOT NULL,
-        feature_versions TEXT, feature_hash TEXT, intent TEXT, confidence REAL NOT NULL,
+        feature_versions TEXT, feature_hash TEXT, risk REAL, risk_version TEXT, intent TEXT, confidence REAL NOT NULL,
         alternatives TEXT NOT NULL, scope REAL, sentiment REAL, route TEXT NOT NULL, reason TEXT,
         degraded INTEGER NOT NULL, error TEXT, latency_ms REAL NOT NULL, suggestions INTEGER NOT NULL
     )
@@ -94,6 +94,7 @@ _TABLES = (
         d.decision_id, d.event_time, d.source, d.conversation_id, d.turn_id,
         coalesce(d.position, served.position) AS position, d.shadow_of, c.channel, c.queue, c.language,
         d.model, d.model_version, d.arm, d.feature_versions, d.feature_hash,
+        d.risk, d.risk_version,
         d.intent, d.confidence, d.alternatives, d.scope, d.sentiment, d.route, d.reason,
         d.degraded, d.error, d.latency_ms, d.suggestions,
         s.decision_id IS NOT NULL AS shown, f.agent_id, f.action, f.edit_distance,
@@ -146,7 +147,7 @@ _DECISION = _keep(
     "decision",
     "decision_id",
     "event_time source conversation_id turn_id position shadow_of model model_version arm feature_versions feature_hash"
-    " intent confidence alternatives scope sentiment route reason degraded error latency_ms suggestions",
+    " risk risk_version intent confidence alternatives scope sentiment route reason degraded error latency_ms suggestions",
 )
 _CONVERSATION = _keep("conversation", "conversation_id", "channel queue language")
 _SHOWN = _keep("shown", "decision_id", "", newest=False)
@@ -181,7 +182,7 @@ class DecisionRecord:
     """
 
     name = "decisions"
-    version = 2
+    version = 3
     types = tuple(
         kind.__name__
         for kind in (
@@ -288,6 +289,8 @@ def _served(event: Event, payload: DecisionServed) -> Row:
         payload.arm,
         _json(payload.feature_versions),
         payload.feature_hash,
+        payload.risk,
+        payload.risk_version or None,
         payload.intent,
         payload.confidence,
         _json(payload.alternatives),
@@ -311,6 +314,8 @@ def _shadowed(event: Event, payload: DecisionShadowed) -> Row:
         payload.model,
         payload.model_version,
         "shadow",
+        None,
+        None,
         None,
         None,
         payload.intent,

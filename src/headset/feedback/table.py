@@ -51,6 +51,8 @@ SCHEMA = pa.schema(
         "arm": _TEXT,
         "feature_versions": _TEXT,
         "feature_hash": _TEXT,
+        "risk": _REAL,
+        "risk_version": _TEXT,
         "intent": _TEXT,
         "confidence": _REAL,
         "alternatives": _TEXT,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _CONVERSATIONS = ["conversations"]
+_KEY_LIMIT = 1_000
 
 HttpRequest = Request[Any, Any, Any]
 
@@ -112,6 +113,32 @@ def list_models(request: HttpRequest) -> dict[str, Any]:
     return {"models": msgspec.to_builtins(_service(request).registry.versions())}
 
 
+@get("/v1/features", sync_to_thread=True, guards=[needs("read")], tags=["features"])
+def list_features(request: HttpRequest) -> dict[str, Any]:
+    """List the live feature views and services."""
+    return _service(request).features.declared()
+
+
+@get("/v1/features/{view:str}", sync_to_thread=True, guards=[needs("read")], tags=["features"])
+def show_view(request: HttpRequest, view: FromPath[str]) -> dict[str, Any]:
+    """Show one feature view with its definition."""
+    return _service(request).features.view(_identifier("view", view))
+
+
+@get("/v1/features/{entity:str}/{key:str}", sync_to_thread=True, guards=[needs("read")], tags=["features"])
+def show_values(
+    request: HttpRequest, entity: FromPath[str], key: FromPath[str], *, vectors: FromQuery[bool] = False
+) -> dict[str, Any]:
+    """Tell the values of all views about one entity now; views that know nothing of it are named ``unknown``."""
+    return _service(request).features.values(_identifier("entity", entity), key[:_KEY_LIMIT], vectors=vectors)
+
+
+@get("/v1/lineage/{node:str}", sync_to_thread=True, guards=[needs("read")], tags=["features"])
+def show_lineage(request: HttpRequest, node: FromPath[str]) -> Response[bytes]:
+    """Tell where a decision, a model version or a feature comes from, and what depends on it."""
+    return Response(_service(request).lineage(node), media_type=MediaType.JSON)
+
+
 @get("/v1/kpis", sync_to_thread=True, guards=[needs("read")], tags=["monitoring"])
 def show_kpis(request: HttpRequest, hours: FromQuery[float | None] = None) -> Response[bytes]:
     """Report KPIs by model version over the last ``hours`` (all time when left out)."""
@@ -170,6 +197,10 @@ def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics,
             show_suggestions,
             record_feedback,
             list_models,
+            list_features,
+            show_view,
+            show_values,
+            show_lineage,
             show_kpis,
             show_metrics,
             show_health,

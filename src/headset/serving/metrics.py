@@ -32,6 +32,19 @@ class Metrics:
         self._refused = Counter(
             "headset_refused_requests", "Requests refused, by HTTP status", ["status"], registry=self._registry
         )
+        self.feature_lag = Gauge(
+            "headset_feature_lag_events",
+            "Events of the log that features have not heard of yet",
+            registry=self._registry,
+        )
+        self._verified = Counter(
+            "headset_features_verified",
+            "Decisions whose features were computed again from the log",
+            registry=self._registry,
+        )
+        self._mismatches = Counter(
+            "headset_feature_mismatches", "Those among them that came out otherwise", registry=self._registry
+        )
         self.in_progress = Gauge("headset_turns_in_progress", "Turns being decided now", registry=self._registry)
         self._children: dict[tuple[str, str, str, bool], Counter] = {}
 
@@ -43,6 +56,11 @@ class Metrics:
             child = self._children[labels] = self._decisions.labels(*map(str, labels))
         child.inc()
         self._seconds.observe(seconds)
+
+    def verified(self, checked: int, mismatched: int) -> None:
+        """Count what an audit of features found."""
+        self._verified.inc(checked)
+        self._mismatches.inc(mismatched)
 
     def refused(self, status: int) -> None:
         """Count a refusal."""

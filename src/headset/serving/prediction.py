@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 
 from headset.events.schema import Alternative
 from headset.features.fact import Entity
@@ -119,13 +118,7 @@ class IntentPredictor:
     def predict(self, turns: Sequence[CustomerTurn]) -> list[Prediction]:
         """See :meth:`Predictor.predict`; the model reads the first 4,000 characters of a text."""
         predictions = self._predict([turn.text[:READ] for turn in turns])
-        if self.risk is None:
-            return predictions
-        placed = [place for place, turn in enumerate(turns) if turn.keys]
-        risks = self.risk.predict([turns[place] for place in placed], [predictions[place] for place in placed])
-        for place, risk in zip(placed, risks, strict=True):
-            predictions[place] = replace(predictions[place], risk=risk)
-        return predictions
+        return predictions if self.risk is None else self.risk.assess(turns, predictions)
 
     def _predict(self, texts: Sequence[str]) -> list[Prediction]:
         embeddings = self._encoder.encode(texts)

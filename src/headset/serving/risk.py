@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from headset.core.errors import HeadsetError
 from headset.features.on_demand import evaluate
@@ -72,8 +73,17 @@ class RiskPredictor:
         self._versions = {service_key(service): service.version}
         self.model_version = model_version
 
-    def predict(self, turns: Sequence[CustomerTurn], predictions: Sequence[Prediction]) -> list[Risk]:
-        """The risk of each turn, given what the intent model says of it; failures are told, never raised."""
+    def assess(self, turns: Sequence[CustomerTurn], predictions: Sequence[Prediction]) -> list[Prediction]:
+        """What the intent model says of each turn, with the risk of those that belong to a conversation.
+
+        Failures of the store and of the model are told in the risk, never raised.
+        """
+        placed = [place for place, turn in enumerate(turns) if turn.keys]
+        risks = self._risks([turns[place] for place in placed], [predictions[place] for place in placed])
+        found = dict(zip(placed, risks, strict=True))
+        return [replace(prediction, risk=found.get(place)) for place, prediction in enumerate(predictions)]
+
+    def _risks(self, turns: Sequence[CustomerTurn], predictions: Sequence[Prediction]) -> list[Risk]:
         requests = [FeatureRequest(turn.keys, turn.as_of) for turn in turns]
         rows = self._store.read(self._service, requests)
         read = [

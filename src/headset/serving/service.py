@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headset.events.vault import Vault
     from headset.registry.store import Registry
     from headset.serving.decision import DecisionService
+    from headset.serving.features import FeatureAnswers
     from headset.serving.feedback import FeedbackService
     from headset.serving.keys import ApiKey, ApiKeys, Scope
     from headset.serving.metrics import Metrics
@@ -98,6 +99,8 @@ class Service:
     """Everything a handler needs, opened and closed with the server; made on the loop that serves.
 
     Attributes:
+        features: Answers about features.
+        lineage: Where something comes from and what depends on it, as JSON.
         kpis: The KPI report as JSON, over the last hours or all time.
         upkeep: Work repeated beside the requests, as (seconds between runs, function run in a thread).
         on_close: Called last, to release the stores.
@@ -112,6 +115,8 @@ class Service:
     model: Model
     decisions: DecisionService
     feedback: FeedbackService
+    features: FeatureAnswers
+    lineage: Callable[[str], bytes]
     kpis: Callable[[float | None], bytes]
     upkeep: Sequence[tuple[float, Callable[[], object]]]
     on_close: Callable[[], None]

@@ -1,0 +1,1 @@
+"""Engines for whoever outgrows the embedded ones: one file for each third-party driver."""

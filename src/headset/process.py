@@ -1,0 +1,297 @@
+"""The platform's processes on top of an installation: the one that serves, and the work beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from headset.app import FEATURE_SNAPSHOT, HOME_VARIABLE, SHARED_SNAPSHOT, Installation
+from headset.core.config import load_config
+from headset.core.errors import HeadsetError
+from headset.events.appender import AsyncAppender
+from headset.events.schema import FeaturesVerified
+from headset.features.audit import HOLD_US
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from litestar import Litestar
+
+    from headset.features.audit import Audit
+    from headset.features.follower import Follower
+    from headset.features.store import OnlineStore
+    from headset.serving.metrics import Metrics
+    from headset.serving.prediction import IntentPredictor
+    from headset.serving.risk import RiskPredictor
+    from headset.serving.service import Service
+
+_logger = logging.getLogger("headset")
+_CHAMPION_EVERY_S = 2.0
+_REPLIES_EVERY_S = 15.0
+_FOLLOW_EVERY_S = 0.02
+_EXPIRE_EVERY_S = 60.0
+_AUDIT_EVERY_S = 5.0
+_REPORT_EVERY_S = 60.0
+_FINISH_S = 5.0
+_CURRENT = 1_000
+"""Events behind the head that still count as none."""
+
+
+def create_asgi() -> Litestar:
+    """The API of the home folder named by ``HEADSET_HOME``; what the HTTP server's worker imports."""
+    from headset.serving.api import create_api
+    from headset.serving.metrics import Metrics
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    os.umask(0o077)
+    sys.setswitchinterval(0.001)
+    config = load_config(Path(os.environ[HOME_VARIABLE]), os.environ)
+    metrics = Metrics()
+
+    async def start() -> Service:
+        parts = Installation(config)
+        try:
+            return await open_service(parts, metrics)
+        except BaseException:
+            parts.close()
+            raise
+
+    return create_api(start, metrics, body_limit=config.server.body_limit)
+
+
+async def open_service(parts: Installation, metrics: Metrics) -> Service:
+    """The running service of an installation, on the current event loop; closing it closes the installation."""
+    from headset.serving.conversation import Conversations
+    from headset.serving.decision import DecisionService
+    from headset.serving.features import FeatureAnswers
+    from headset.serving.feedback import FeedbackService
+    from headset.serving.service import Model, Service
+
+    loop = asyncio.get_running_loop()
+    config = parts.config
+    append = AsyncAppender(parts.log, loop).append
+    conversations = Conversations(parts.log, parts.vault)
+    features = _FeatureUpkeep(parts, metrics)
+    upkeep = _ModelUpkeep(parts, features)
+    model = Model(config.decision.model, upkeep.load, loop, config)
+    try:
+        await asyncio.to_thread(model.refresh)
+    except HeadsetError as error:
+        _logger.warning("no model serves, every turn goes to a person: %s", error)
+    try:
+        await asyncio.to_thread(features.refresh)
+    except HeadsetError as error:
+        _logger.warning("no features are read for now: %s", error)
+    return Service(
+        clock=parts.clock,
+        log=parts.log,
+        vault=parts.vault,
+        keys=parts.keys,
+        registry=parts.registry,
+        metrics=metrics,
+        model=model,
+        decisions=DecisionService(
+            door=parts.door,
+            vault=parts.vault,
+            append=append,
+            conversations=conversations,
+            predict=model.predict,
+            clock=parts.clock,
+            config=config,
+        ),
+        feedback=FeedbackService(
+            log=parts.log,
+            vault=parts.vault,
+            door=parts.door,
+            append=append,
+            conversations=conversations,
+            clock=parts.clock,
+            ids=parts.ids,
+            config=config.decision,
+        ),
+        features=FeatureAnswers(parts.catalogue, features.store, parts.clock),
+        lineage=lambda name: msgspec.json.encode(parts.lineage(name)),
+        kpis=parts.kpis,
+        upkeep=[
+            (_FOLLOW_EVERY_S, features.follow),
+            (_CHAMPION_EVERY_S, model.refresh),
+            (_CHAMPION_EVERY_S, features.refresh),
+            (_CHAMPION_EVERY_S, upkeep.refresh_risk),
+            (_REPLIES_EVERY_S, upkeep.refresh_replies),
+            (_REPLIES_EVERY_S, features.measure),
+            (_EXPIRE_EVERY_S, features.expire),
+        ],
+        on_close=features.close,
+    )
+
+
+class _FeatureUpkeep:
+    """Keeps the features that this process reads up to date, beside the requests.
+
+    In memory they are folded here; a shared store is filled by the worker.
+    """
+
+    def __init__(self, parts: Installation, metrics: Metrics) -> None:
+        self._parts = parts
+        self._metrics = metrics
+        self._told = parts.log.head()
+        shared = parts.shared_store()
+        self.store: OnlineStore = shared or parts.memory_store()
+        self._follower = None if shared else parts.follower(self.store, snapshot=FEATURE_SNAPSHOT)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the values are those of now, but for the last events."""
+        return self._follower is None or self._follower.lag < _CURRENT
+
+    def refresh(self) -> None:
+        """Compute what is live now."""
+        if self._follower is not None:
+            self._follower.install(self._parts.catalogue.views())
+
+    def follow(self) -> None:
+        """Fold in what was appended."""
+        if self._follower is not None:
+            self._follower.catch_up()
+
+    def measure(self) -> None:
+        """Tell the metrics how far behind features are, and what audits found since last time."""
+        head = self._parts.log.head()
+        position = min(self.store.positions().values(), default=head)
+        self._metrics.feature_lag.set(max(0, head - position))
+        while records := self._parts.log.read(self._told, types=("FeaturesVerified",)):
+            for record in records:
+                if isinstance(record.event.payload, FeaturesVerified):
+                    self._metrics.verified(record.event.payload.checked, record.event.payload.mismatched)
+            self._told = records[-1].offset
+
+    def expire(self) -> None:
+        """Forget what no read can reach."""
+        self.store.expire(self._parts.clock.now())
+
+    def close(self) -> None:
+        """Release the store, then everything else."""
+        self.store.close()
+        self._parts.close()
+
+
+class _ModelUpkeep:
+    """Brings the predictor in use up to date, beside the requests."""
+
+    def __init__(self, parts: Installation, features: _FeatureUpkeep) -> None:
+        self._parts = parts
+        self._features = features
+        self._risk: RiskPredictor | None = None
+        self._predictor: IntentPredictor | None = None
+
+    def load(self, serving: str) -> IntentPredictor | None:
+        """The champion with its replies, or None when ``serving`` is it already or there is none."""
+        fresh = self._parts.predictor(serving)
+        if fresh is None:
+            return None
+        self._predictor = fresh
+        fresh.risk = self._risk
+        try:
+            self.refresh_replies()
+        except HeadsetError as error:
+            _logger.warning("nothing is suggested for now: %s", error)
+        return fresh
+
+    def refresh_risk(self) -> None:
+        """Take the champion of the risk model into use, once the features it reads are current."""
+        if not self._features.is_ready:
+            return
+        fresh = self._parts.risk_predictor(self._features.store, self._risk.model_version if self._risk else "")
+        if fresh is not None:
+            self._risk = fresh
+            _logger.info("model %s version %s serves", self._parts.config.decision.risk_model, fresh.model_version)
+        if self._predictor is not None:
+            self._predictor.risk = self._risk
+
+    def refresh_replies(self) -> None:
+        """Take in what agents answered since the last time, and drop what was erased."""
+        self._parts.replies.catch_up()
+        if self._predictor is not None:
+            self._predictor.refresh_replies(self._parts.replies.connection, self._parts.vault)
+
+
+class FeatureWork:
+    """The worker's part in features: fills a shared store, computes decisions again, keeps the state on disk."""
+
+    def __init__(self, parts: Installation) -> None:
+        self._parts = parts
+        self._audit: Audit = parts.audit(snapshot=FEATURE_SNAPSHOT)
+        shared = parts.shared_store()
+        self._follower: Follower | None = parts.follower(shared, snapshot=SHARED_SNAPSHOT) if shared else None
+        self._shared = shared
+        self._checked = self._mismatched = self._position = 0
+        self._due = dict.fromkeys(("audit", "report"), 0.0)
+
+    @contextmanager
+    def beside(self, stop: threading.Event) -> Iterator[None]:
+        """Work in a thread of its own while the block runs; a round that takes long is given up at its end."""
+        thread = threading.Thread(target=self._run, args=(stop,), name="headset-features", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(_FINISH_S)
+            if not thread.is_alive():
+                self._close()
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(_FOLLOW_EVERY_S if self._follower else 1.0):
+            try:
+                self._round()
+            except HeadsetError as error:
+                _logger.warning("work on features failed, it is tried again: %s", error)
+                stop.wait(1.0)
+            except Exception:
+                _logger.exception("work on features failed, it is tried again")
+                stop.wait(1.0)
+
+    def _close(self) -> None:
+        """Report and keep what was done, and let go of the store."""
+        try:
+            self._report()
+        except HeadsetError as error:
+            _logger.warning("the state of features was not kept: %s", error)
+        if self._shared is not None:
+            self._shared.close()
+
+    def _round(self) -> None:
+        if self._follower is not None:
+            self._follower.install(self._parts.catalogue.views())
+            self._follower.catch_up()
+        now = self._parts.clock.monotonic()
+        if now >= self._due["audit"]:
+            found = self._audit.catch_up(hold_us=HOLD_US)
+            self._checked += found.checked
+            self._mismatched += found.mismatched
+            self._position = found.position
+            for mismatch in found.mismatches:
+                _logger.error("decision %s was served with other features than the log gives", mismatch.decision_id)
+            self._due["audit"] = now + _AUDIT_EVERY_S
+        if now >= self._due["report"]:
+            self._report()
+            self._due["report"] = now + _REPORT_EVERY_S
+
+    def _report(self) -> None:
+        """Tell the log what was found, and keep the state on disk."""
+        if self._checked:
+            told = FeaturesVerified(position=self._position, checked=self._checked, mismatched=self._mismatched)
+            self._parts.tell_verified(told)
+            self._checked = self._mismatched = 0
+        self._audit.save()
+        if self._follower is not None and self._shared is not None:
+            self._follower.save()
+            self._shared.expire(self._parts.clock.now())
