@@ -30,13 +30,16 @@ def test_every_import_contract_is_kept(root):
 
 
 def test_every_third_party_import_is_declared(root, project):
-    declared = {_distribution(line) for line in project["project"]["dependencies"]}
+    always = {_distribution(line) for line in project["project"]["dependencies"]}
+    extras = {_distribution(line) for extra in project["project"]["optional-dependencies"].values() for line in extra}
     distributions = packages_distributions()
     undeclared = {
         f"{path.relative_to(root)}: {name}"
         for path in (root / "src").rglob("*.py")
         for name in set(_imported(path)) - sys.stdlib_module_names - {"headset"}
-        if declared.isdisjoint(_distribution(owner) for owner in distributions.get(name, []))
+        if (always | (extras if path.parent.name == "backends" else set())).isdisjoint(
+            _distribution(owner) for owner in distributions.get(name, [])
+        )
     }
     assert undeclared == set(), "declare it in pyproject.toml, then `make lock`"
 

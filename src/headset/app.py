@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from headset.serving.prediction import IntentPredictor
     from headset.serving.risk import RiskPredictor
     from headset.training.report import TrainingReport
+    from headset.training.risk_report import RiskReport
     from headset.twin.bot import BotVersion
 
 HOME_VARIABLE = "HEADSET_HOME"
@@ -161,8 +162,12 @@ class Installation:
         features = self.config.features
         if features.store == "memory":
             return None
-        from headset.backends.redis import RedisStore
-
+        try:
+            from headset.backends.redis import RedisStore
+        except ImportError:
+            raise InvalidInput(
+                "features.store", "names a Redis, whose client is not installed; install headset[redis]"
+            ) from None
         return RedisStore(
             features.store,
             prefix=features.prefix,
@@ -267,6 +272,31 @@ class Installation:
             test=test,
             seed=seed,
             target_precision=precision,
+            clock=self.clock,
+            commit=current_commit(Path.cwd()),
+            progress=progress,
+        )
+
+    def train_risk(
+        self, dataset: str | None, *, seed: int, handoffs: float, progress: Callable[[str, float], None]
+    ) -> RiskReport:
+        """Train, track and register a risk model from a dataset in the log, or from all of the log."""
+        from headset.features.families import risk_service, shipped
+        from headset.features.plan import Definitions
+        from headset.training.risk_job import train_risk
+
+        signals = self.signals()
+        shown = Definitions(services=(risk_service(shipped(self.encoder.dim)),)).pinned(signals.versions)
+        return train_risk(
+            log=self.log,
+            registry=self.registry,
+            signals=signals,
+            service=shown.services[0],
+            home=self.config.home,
+            tracking_uri=self.config.tracking_uri,
+            dataset=dataset,
+            seed=seed,
+            handoffs=handoffs,
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,

@@ -212,6 +212,14 @@ def test_a_service_reads_live_views(home):
     assert found.versions == service(MOOD, only=("mood.turns",)).versions
 
 
+def test_a_view_of_which_a_service_takes_nothing_need_not_be_live(home):
+    reads = service(MOOD, PACE, only=("mood.turns",))
+    home.apply(MOOD, PACE, reads)
+    home.apply(MOOD, reads, users=[usage(reads)])
+    assert home.catalogue.service("risk").views == (MOOD,)
+    assert home.catalogue.resolve(reads).versions == reads.versions
+
+
 def test_a_service_is_known_in_each_version_it_ever_had(home):
     for window in (SENTIMENT, LONGER):
         home.apply(view(window), service(view(window)))

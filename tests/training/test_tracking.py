@@ -43,7 +43,9 @@ def portable(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(b"1")
     (tmp_path / "parrot.py").write_text(CODE)
-    return Portable(tmp_path / "parrot.py", tmp_path / "model", SIGNATURE, {}, ("headset",), "champion")
+    return Portable(
+        tmp_path / "parrot.py", tmp_path / "model", SIGNATURE, {}, ("headset",), "champion", {"text": ["hello"]}
+    )
 
 
 @pytest.fixture

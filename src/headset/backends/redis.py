@@ -24,6 +24,8 @@ import re
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
+from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -70,45 +72,45 @@ end
 _WRITE = (
     _PUBLISH
     + """
--- KEYS: positions, state, clock, streams. ARGV: number of versions; of each its name, the position it must have
--- reached, the new one, its clock and how long its rows are kept; offset and time of a mark; of each row the number
--- of its stream and version, its offset, event id and content.
-local at, trims, reached = 2, {}, {}
-for view = 1, tonumber(ARGV[1]) do
-  reached[view] = tonumber(redis.call('HGET', KEYS[1], ARGV[at] .. ':position') or '0')
-  if reached[view] < tonumber(ARGV[at + 1]) then return false end
-  at = at + 5
+-- KEYS: positions, state, clock, streams. ARGV: number of marks, of each its time and offset; number of versions, of
+-- each its name, the position it must have reached, the new one, its clock and how long its rows are kept; of each
+-- row the numbers of its stream and version, its offset, event id and content.
+local views = 2 + 2 * tonumber(ARGV[1])
+local rows = views + 1 + 5 * tonumber(ARGV[views])
+local reached, positions, trims, lives = {}, {}, {}, {}
+for view = views + 1, rows - 1, 5 do
+  local held = redis.call('HGET', KEYS[1], ARGV[view] .. ':position') or '0'
+  if tonumber(held) < tonumber(ARGV[view + 1]) then return false end
+  reached[#reached + 1] = held
 end
 if redis.call('HEXISTS', KEYS[1], 'epoch') == 0 then renew() end
-at = 2
-local keeps, positions = {}, {}
-for view = 1, tonumber(ARGV[1]) do
-  local name, newest, kept = ARGV[at], ARGV[at + 3], tonumber(ARGV[at + 4])
-  positions[view] = ARGV[at + 2]
-  if tonumber(ARGV[at + 2]) > reached[view] then
-    redis.call('HSET', KEYS[1], name .. ':position', ARGV[at + 2])
-  else
-    positions[view] = tostring(redis.call('HGET', KEYS[1], name .. ':position') or '0')
+local last = tonumber(redis.call('ZRANGE', KEYS[3], '-1', '-1', 'WITHSCORES')[2] or '0')
+for mark = 2, views - 1, 2 do
+  if tonumber(ARGV[mark]) >= last + 3600e6 then
+    last = tonumber(ARGV[mark])
+    redis.call('ZADD', KEYS[3], ARGV[mark], ARGV[mark + 1])
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', last - 500 * 86400e6))
+  end
+end
+for view = views + 1, rows - 1, 5 do
+  local name, position, newest, kept = ARGV[view], ARGV[view + 2], ARGV[view + 3], tonumber(ARGV[view + 4])
+  local place = #positions + 1
+  positions[place] = reached[place]
+  if tonumber(position) > tonumber(reached[place]) then
+    positions[place] = position
+    redis.call('HSET', KEYS[1], name .. ':position', position)
   end
   if tonumber(newest) > tonumber(redis.call('HGET', KEYS[1], name .. ':newest') or '0') then
     redis.call('HSET', KEYS[1], name .. ':newest', newest)
   end
   local limit = string.format('%.0f', tonumber(newest) - kept)
-  trims[view] = redis.call('ZREVRANGEBYSCORE', KEYS[3], limit, '-inf', 'LIMIT', '0', '1')[1] or '0'
-  keeps[view] = string.format('%.0f', math.ceil(kept / 1000))
-  at = at + 5
+  local old = redis.call('ZREVRANGEBYSCORE', KEYS[3], limit, '-inf', 'LIMIT', '0', '1')[1] or '-1'
+  trims[place] = string.format('%.0f', tonumber(old) + 1)
+  lives[place] = string.format('%.0f', math.ceil(kept / 1000))
 end
-local mark, time = ARGV[at], tonumber(ARGV[at + 1])
-if tonumber(mark) > 0 then
-  local last = redis.call('ZRANGE', KEYS[3], '-1', '-1', 'WITHSCORES')[2]
-  if not last or time >= tonumber(last) + 3600e6 then
-    redis.call('ZADD', KEYS[3], ARGV[at + 1], mark)
-    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', time - 500 * 86400e6))
-  end
-end
-for row = at + 2, #ARGV, 5 do
+for row = rows, #ARGV, 5 do
   local key, view, offset = KEYS[tonumber(ARGV[row])], tonumber(ARGV[row + 1]), ARGV[row + 2]
-  if tonumber(offset) > reached[view] then
+  if tonumber(offset) > tonumber(reached[view]) then
     local id, field, content = offset .. '-*', ARGV[row + 3], ARGV[row + 4]
     local added = redis.pcall('XADD', key, 'MINID', '=', trims[view], id, field, content)
     if type(added) == 'table' and added.err then -- entries from after the position: of a state that was lost
@@ -117,7 +119,7 @@ for row = at + 2, #ARGV, 5 do
       for _, entry in ipairs(known) do redis.call('XADD', key, entry[1], entry[2][1], entry[2][2]) end
       redis.call('XADD', key, id, field, content)
     end
-    redis.call('PEXPIRE', key, keeps[view])
+    redis.call('PEXPIRE', key, lives[view])
   end
 end
 publish()
@@ -329,8 +331,8 @@ class RedisStore:
                 self.positions()
             for live in written.values():
                 live.update(facts, position)
-            mark = max(((fact.append_time, fact.offset) for fact in facts), default=(0, 0))
-            self._send(written, mark)
+            hours = {fact.append_time // HOUR_US: fact for fact in facts}
+            self._send(written, [(fact.append_time, fact.offset) for _, fact in sorted(hours.items())])
 
     def rewrite(self, facts: Sequence[Fact], versions: Collection[str]) -> None:
         """See :meth:`OnlineStore.rewrite <headset.features.store.OnlineStore.rewrite>`.
@@ -371,7 +373,7 @@ class RedisStore:
             for live in self._live.values():
                 live.newest = max(live.newest, now)
                 live.fold.forget(live.newest - live.kept_us)
-            self._send(self._live, (0, 0))
+            self._send(self._live, [])
             self._sweep()
 
     def snapshot(self) -> bytes:
@@ -416,19 +418,19 @@ class RedisStore:
             held = self._writes.hgetall(self._positions)
             return _state({_text(name): _text(value) for name, value in held.items()})
 
-    def _send(self, written: dict[str, _Live], mark: tuple[int, int]) -> None:
-        """Send what is unsent; ``mark`` is a time and the offset the log had reached."""
+    def _send(self, written: dict[str, _Live], marks: list[tuple[int, int]]) -> None:
+        """Send what is unsent; ``marks`` are times and the offsets the log had reached by then."""
         self._send_rewrites()
         names = list(written)
         rows = [(offset, view, change) for view, live in written.items() for offset, change in live.unsent]
         rows.sort(key=itemgetter(0))
         for part, last in _parts(rows):
             streams: dict[bytes, int] = {}
-            arguments: list[Any] = [len(written)]
+            noted = marks if last else []
+            arguments: list[Any] = [len(noted), *chain.from_iterable(noted), len(written)]
             for version, live in written.items():
                 reached = live.folded if last else min(live.folded, part[-1][0])
                 arguments += (version, live.sent, reached, live.newest, live.kept_us + _DAY_US)
-            arguments += (mark[1], mark[0]) if last else (0, 0)
             for offset, view, change in part:
                 place = streams.setdefault(self._stream(view, change.key), len(streams) + 4)
                 arguments += (place, names.index(view) + 1, offset, change.event_id, _packed(change))

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from headset import __version__
 from headset.app import open_installation
-from headset.cli.features import features
+from headset.cli.feature_data import features
 from headset.cli.terminal import (
     HOME,
     HomeOption,
@@ -204,6 +204,29 @@ def train_intent(
         print_json(report)
         return
     from headset.training.report import render
+
+    out.print(render(report))
+
+
+@train.command(name="risk")
+def train_risk(
+    data: Annotated[
+        str | None, typer.Option("--data", help="Data set to learn from; all of the log if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    handoffs: Annotated[
+        float, typer.Option("--handoffs", min=0.001, max=0.9, help="Share of conversations it may hand to a person.")
+    ] = 0.1,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Train, track and register the risk model: will a conversation end unresolved or dissatisfied?"""
+    with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
+        report = parts.train_risk(data, seed=seed, handoffs=handoffs, progress=progress)
+    if json:
+        print_json(report)
+        return
+    from headset.training.risk_report import render
 
     out.print(render(report))
 

@@ -165,7 +165,8 @@ class Catalogue:
     def resolve(self, service: FeatureService) -> FeatureService:
         """``service``, read from live views: each of its views replaced by a live one with the same features.
 
-        A model brings its service with it. A view that gained a feature since serves it as well.
+        A model brings its service with it. A view that gained a feature since serves it as well; one of which the
+        service takes nothing is left out.
 
         Returns:
             A service of the same versions.
@@ -173,7 +174,7 @@ class Catalogue:
         Raises:
             NotFound: no live view has a feature in the version that the service reads.
         """
-        views = tuple(self._resolved(service, view) for view in service.views)
+        views = tuple(self._resolved(service, view) for view in service.views if reads(service, view.name))
         resolved = replace(service, views=views)
         return resolved if resolved.versions == service.versions else replace(resolved, only=tuple(service.stored))
 

@@ -111,13 +111,17 @@ class Follower:
         return max(0, self._log.head() - self.position) if self._views else 0
 
     def install(self, views: Sequence[FeatureView]) -> None:
-        """Compute exactly these versions from now on; at the first call, resume from the snapshot."""
-        wanted = {view.version: view for view in views}
+        """Compute exactly these versions from now on; at the first call, resume from the snapshot.
+
+        A view made of signals of another version than are computed here is left out: its values would be others.
+        """
+        computed = self._signals.versions.items()
+        wanted = {view.version: view for view in views if view.signals.items() <= computed}
         with self._turn:
             if wanted.keys() == self._views.keys() and self._views:
                 return
             first, self._views = not self._views, wanted
-            self._store.install(views)
+            self._store.install(list(wanted.values()))
             if first and self._snapshot is not None:
                 self._resume(self._snapshot)
 

@@ -290,6 +290,8 @@ class _Whole:
 
     def _check_read(self, service: FeatureService, name: str) -> None:
         need = reads(service, name)
+        if not need:
+            return
         if name not in self.views:
             raise InvalidInput(f"{service.name}.views", f"reads the view {name}, which is not defined; add it")
         known = [self.views[name], *self._live.get(name, ())]

@@ -7,13 +7,8 @@ before all is measured and tracked.
 from __future__ import annotations
 
 import json
-import platform
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
-from importlib.metadata import version as installed_version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 import headset
-from headset.core.errors import InvalidInput, NotFound, StorageFailed
+from headset.core.errors import InvalidInput, NotFound
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
 from headset.registry.confusion import CONFUSION
@@ -32,12 +27,11 @@ from headset.training.compiler import compile_scorer
 from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, observe, pairs_table
 from headset.training.intent import Metrics, fit_intent, measure
 from headset.training.pipeline import CHARACTERS, EMBEDDING_WEIGHT, PENALTY, WORDS
+from headset.training.recording import check_seed, failing_early, provenance, scratch, tracker_opening
 from headset.training.report import TrainingReport
 from headset.training.split import check_trainable, hold_out, set_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from headset.core.clock import Clock
     from headset.data.dataset import Dataset
     from headset.events.log import Log
@@ -46,10 +40,9 @@ if TYPE_CHECKING:
     from headset.registry.scorer import Scorer
     from headset.registry.store import ModelVersion, Registry
     from headset.training.intent import FittedIntent
+    from headset.training.recording import Progress
     from headset.training.split import Split
-    from headset.training.tracking import Portable, Run, Tracker
-
-    Progress = Callable[[str, float], None]
+    from headset.training.tracking import Portable, Run
 
 MODEL = "intent"
 SIGNATURE = json.dumps(
@@ -72,9 +65,8 @@ SIGNATURE = json.dumps(
 """What goes in and comes out, in the form MLflow keeps signatures in."""
 
 _BATCH = 256
-_LIBRARIES = ("mlflow", "numpy", "scikit-learn", "scipy")
+_EXAMPLES = ["Where is my card?", "I want to speak to a person."]
 _PAIRS_REPORTED = 20
-_SEED_LIMIT = 2**32
 
 
 class _Measured(Struct, frozen=True):
@@ -135,16 +127,16 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     split = hold_out(data, seed) if test is None else set_apart(data, _read_test(log, vault, test))
     progress("read the data", 1.0)
     progress("open MLflow", 0.0)
-    with _tracker_opening(home, tracking_uri) as opening, _scratch(home) as scratch:
+    with tracker_opening(home, tracking_uri) as opening, scratch(home) as folder:
         progress("open MLflow", 1.0)
-        tell = _failing_early(progress, opening)
+        tell = failing_early(progress, opening)
         fit = partial(fit_intent, encoder=encoder, seed=seed, target_precision=target_precision)
         fitted = fit(split.texts, split.labels, progress=tell)
         measured = _measure(compile_scorer(fitted), encoder, split, tell)
         if split.held_out:
             fitted = fit(data.texts, data.labels, progress=lambda phase, part: tell(f"{phase} on all texts", part))
         scorer = compile_scorer(fitted)
-        artifact = scratch / "model"
+        artifact = folder / "model"
         made = ModelRegistered(
             model=MODEL,
             version="",
@@ -163,7 +155,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         reigning = registry.champion(MODEL)
         rises = reigning is None and measured.comparison.beaten
         settings = {"target_precision": str(target_precision), "tested_on": split.test_name}
-        run = _run(made, settings, began, clock.now(), _write_report(split, measured, scratch / "report"))
+        run = _run(made, settings, began, clock.now(), _write_report(split, measured, folder / "report"))
         with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
             tell("register", 0.0)
@@ -204,47 +196,11 @@ def _read_test(log: Log, vault: Vault, name: str) -> Dataset:
 
 
 def _check_settings(seed: int, target_precision: float) -> None:
-    if not 0 <= seed < _SEED_LIMIT:
-        raise InvalidInput("seed", f"is {seed}; it goes from 0 to {_SEED_LIMIT - 1}")
+    check_seed(seed)
     if not 0 < target_precision < 1:
         raise InvalidInput(
             "precision", f"is {target_precision}; it lies between 0 and 1, for example 0.95 for 5 errors in 100"
         )
-
-
-@contextmanager
-def _tracker_opening(home: Path, tracking_uri: str) -> Iterator[Future[Tracker]]:
-    """MLflow takes seconds to make its store: a thread does it while the model is fitted.
-
-    Its import takes seconds, too, but scikit-learn must not meet it halfway: it looks into half-imported modules.
-    """
-    from headset.training.tracking import Tracker  # noqa: PLC0415
-
-    uri = tracking_uri or f"sqlite:///{home.absolute() / 'mlflow.db'}"
-    served = uri.startswith(("http://", "https://"))  # a server knows where it keeps artifacts
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="headset-tracking") as pool:
-        yield pool.submit(Tracker, uri, None if served else home / "mlruns")
-
-
-def _failing_early(progress: Progress, opening: Future[Tracker]) -> Progress:
-    """``progress`` that raises when the tracker cannot be opened: no use in fitting for a store that is not there."""
-
-    def tell(phase: str, fraction: float) -> None:
-        if opening.done():
-            opening.result()
-        progress(phase, fraction)
-
-    return tell
-
-
-@contextmanager
-def _scratch(home: Path) -> Iterator[Path]:
-    """A folder for files in the making."""
-    try:
-        with TemporaryDirectory(prefix=".training-", dir=home) as name:
-            yield Path(name)
-    except OSError as error:
-        raise StorageFailed(f"{home} cannot be written ({error.strerror}); nothing was registered") from error
 
 
 def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> _Measured:
@@ -294,7 +250,6 @@ def _write_report(split: Split, measured: _Measured, folder: Path) -> Path:
 def _run(made: ModelRegistered, settings: dict[str, str], began: int, ended: int, report: Path) -> Run:
     from headset.training.tracking import Run  # noqa: PLC0415
 
-    libraries = {f"version.{name}": installed_version(name) for name in _LIBRARIES}
     return Run(
         model=MODEL,
         started=began,
@@ -311,15 +266,7 @@ def _run(made: ModelRegistered, settings: dict[str, str], began: int, ended: int
             "word_ngrams": str(WORDS),
         },
         metrics=made.metrics,
-        tags=libraries
-        | {
-            "mlflow.source.git.commit": made.commit,
-            "artifact_sha256": made.artifact_sha256,
-            "data_fingerprint": made.data_fingerprint,
-            "seed": str(made.seed),
-            "version.headset": headset.__version__,
-            "version.python": platform.python_version(),
-        },
+        tags=provenance(made),
         report=report,
     )
 
@@ -334,6 +281,7 @@ def _portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Porta
         config={"encoder_version": made.encoder_version},
         requirements=(f"headset=={headset.__version__}",),
         alias=CHAMPION if champion else None,
+        example={"text": _EXAMPLES},
     )
 
 

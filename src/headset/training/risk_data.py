@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from msgspec import Struct
 
 from headset.core.errors import InvalidInput, NotFound
 from headset.events.schema import ConversationStarted, DecisionServed, TurnReceived
@@ -37,7 +37,8 @@ _TOLD = ("ConversationStarted", "TurnReceived", "DecisionServed")
 _TYPES: dict[Kind, pa.DataType] = {"number": pa.float64(), "flag": pa.bool_(), "word": pa.string()}
 
 
-class RiskData(Struct, frozen=True, eq=False):
+@dataclass(frozen=True, eq=False)
+class RiskData:
     """n customer turns, those of one conversation together and in order.
 
     Attributes:
@@ -70,7 +71,7 @@ class RiskData(Struct, frozen=True, eq=False):
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def read_risk_data(  # noqa: PLR0913 - stores come in as arguments
+def read_risk_data(
     log: Log,
     signals: SignalReader,
     service: FeatureService,
@@ -104,7 +105,7 @@ def read_risk_data(  # noqa: PLR0913 - stores come in as arguments
         kinds=service.kinds,
         bad=np.array([row["label"] for row in rows]),
         conversations=conversations,
-        last=np.append(conversations[1:] != conversations[:-1], True),  # noqa: FBT003 - a value of the array
+        last=np.append(conversations[1:] != conversations[:-1], True),
         sentiment=np.array([row["sentiment"] or 0.0 for row in rows]),
         made=made,
     )
@@ -153,8 +154,8 @@ def _turns(log: Log, source: str | None, endings: Mapping[str, Ending], signals:
                 began[conversation] = {"channel": channel, "language": language}
             case DecisionServed(turn_id=turn_id, intent=intent, confidence=confidence, scope=scope):
                 decided[conversation, turn_id] = {"intent": intent, "confidence": confidence, "scope": scope}
-            case TurnReceived(speaker="customer") if event.event_time <= (ending.known_at or 0):
-                row = _row(event, conversation, ending, signals)
+            case TurnReceived(speaker="customer") as turn if event.event_time <= (ending.known_at or 0):
+                row = _row(event, turn, conversation, ending, signals)
                 found.setdefault(conversation, []).append((event.event_time, event.event_id.bytes, row))
             case _:
                 pass
@@ -165,9 +166,7 @@ def _turns(log: Log, source: str | None, endings: Mapping[str, Ending], signals:
     ]
 
 
-def _row(event: Event, conversation: str, ending: Ending, signals: SignalReader) -> dict[str, Any]:
-    turn = event.payload
-    assert isinstance(turn, TurnReceived)
+def _row(event: Event, turn: TurnReceived, conversation: str, ending: Ending, signals: SignalReader) -> dict[str, Any]:
     kind, _, customer = event.subject.partition(":")
     return {
         "conversation": conversation,

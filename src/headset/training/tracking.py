@@ -44,8 +44,6 @@ from headset.core.errors import StorageFailed  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_EXAMPLES = ["Where is my card?", "I want to speak to a person."]
-
 
 class Run(Struct, frozen=True):
     """What is kept of one training.
@@ -79,6 +77,7 @@ class Portable(Struct, frozen=True):
         config: What else the code needs to know.
         requirements: What to install where the model is loaded.
         alias: Points at the new version; None for no alias.
+        example: Columns of input, as they would be given.
     """
 
     code: Path
@@ -87,6 +86,7 @@ class Portable(Struct, frozen=True):
     config: Mapping[str, str]
     requirements: tuple[str, ...]
     alias: str | None
+    example: Mapping[str, list[str]]
 
 
 class Tracker:
@@ -187,7 +187,7 @@ def _save(portable: Portable, model: Model, folder: Path) -> None:
             artifacts={"model": str(portable.artifact)},
             model_config=dict(portable.config),
             signature=ModelSignature.from_dict(json.loads(portable.signature)),
-            input_example=pd.DataFrame({"text": _EXAMPLES}),
+            input_example=pd.DataFrame(dict(portable.example)),
             pip_requirements=list(portable.requirements),
         )
 

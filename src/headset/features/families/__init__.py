@@ -21,7 +21,31 @@ from headset.features.families.session import SESSION, TURNS
 if TYPE_CHECKING:
     from headset.features.definition import FeatureView
 
-__all__ = ["RISK", "risk_service", "shipped"]
+__all__ = [
+    "AGENT_RESPONSE",
+    "ANSWERS",
+    "CUSTOMER_RESPONSE",
+    "CUSTOMER_SENTIMENT",
+    "DEMAND",
+    "ESCALATIONS",
+    "INTENT",
+    "MESSAGES",
+    "OUTCOMES",
+    "OVERRIDES",
+    "PROFILE",
+    "RESPONSE",
+    "RISK",
+    "SENTIMENT",
+    "SESSION",
+    "TURNS",
+    "VISITS",
+    "VOLUME",
+    "customer_domain",
+    "history",
+    "queue_domain",
+    "risk_service",
+    "shipped",
+]
 
 
 def shipped(encoder_dim: int) -> tuple[FeatureView, ...]:
