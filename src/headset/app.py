@@ -280,18 +280,19 @@ class Installation:
     def train_risk(
         self, dataset: str | None, *, seed: int, handoffs: float, progress: Callable[[str, float], None]
     ) -> RiskReport:
-        """Train, track and register a risk model from a dataset in the log, or from all of the log."""
-        from headset.features.families import risk_service, shipped
-        from headset.features.plan import Definitions
+        """Train, track and register a risk model from a dataset in the log, or from all of the log.
+
+        It reads the live feature service ``risk``; where no definition was ever applied, that is the shipped one.
+        """
+        from headset.features.families import RISK
         from headset.training.risk_job import train_risk
 
-        signals = self.signals()
-        shown = Definitions(services=(risk_service(shipped(self.encoder.dim)),)).pinned(signals.versions)
+        self.apply_shipped_features()
         return train_risk(
             log=self.log,
             registry=self.registry,
-            signals=signals,
-            service=shown.services[0],
+            signals=self.signals(),
+            service=self.catalogue.service(RISK),
             home=self.config.home,
             tracking_uri=self.config.tracking_uri,
             dataset=dataset,

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import contextmanager
 from itertools import chain
 from operator import itemgetter
@@ -33,7 +33,7 @@ import msgspec
 from msgspec import Struct
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool
+from redis.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -280,6 +280,7 @@ class RedisStore:
         self._cached_rows = cached_rows
         self._place, self._secret = _checked(url)
         self._reads = _pool(url, timeout_s)
+        self._idle: deque[AbstractConnection] = deque()
         self._writes = Redis(connection_pool=_pool(url, _WRITE_TIMEOUT_S))
         self._write_script = self._writes.register_script(_WRITE)
         self._rewrite_script = self._writes.register_script(_REWRITE)
@@ -361,7 +362,7 @@ class RedisStore:
             with self._reading:
                 self._problem = self._said(error)
                 self._retry_at = self._clock.monotonic() + self._retry_after
-            self._reads.disconnect(inuse_connections=False)
+            self._hang_up()
             return [reading.defaults(self._problem) for _ in requests]
         self._problem = ""
         return rows
@@ -408,7 +409,7 @@ class RedisStore:
 
     def close(self) -> None:
         """See :meth:`OnlineStore.close <headset.features.store.OnlineStore.close>`."""
-        self._reads.disconnect()
+        self._hang_up()
         self._writes.close()
 
     # -- writing -------------------------------------------------------------------------------
@@ -499,7 +500,8 @@ class RedisStore:
 
     def _fetch(self, pairs: list[tuple[str, str]], seen: list[bytes]) -> tuple[bytes, dict[bytes, Any]]:
         """One round trip: the state, and the entries of each stream after the one seen last."""
-        connection = self._reads.get_connection()
+        # The pool would ask of each connection whether something is left in it; here never is.
+        connection = self._idle.pop() if self._idle else self._reads.make_connection()
         try:
             streams = [self._stream(*pair) for pair in pairs]
             connection.send_command(  # type: ignore[no-untyped-call]
@@ -507,14 +509,16 @@ class RedisStore:
             )
             reply = connection.read_response(disable_decoding=True)
         except BaseException:
-            # An answer that comes later must not be taken for that to another question.
             connection.disconnect()  # type: ignore[no-untyped-call]
             raise
-        finally:
-            self._reads.release(connection)
+        self._idle.append(connection)
         entries = dict(reply or ())
         state = entries.pop(self._state, None)
         return b"" if state is None else state[-1][1][1], entries
+
+    def _hang_up(self) -> None:
+        while self._idle:
+            self._idle.pop().disconnect()  # type: ignore[no-untyped-call]
 
     def _known(self, told: bytes) -> _State:
         if told != self._told[0]:

@@ -76,6 +76,7 @@ class Reading:
             else feature.of_nothing
             for feature in features
         ]
+        self._vectors = [at for at, value in enumerate(self.nothing) if isinstance(value, np.ndarray)]
         # Features whose states are the same, such as a sum and a mean, share them.
         self._states: list[tuple[Aggregation, int]] = []
         numbers: dict[tuple[Any, ...], int] = {}
@@ -101,45 +102,39 @@ class Reading:
         elif seen.length == len(rows.rows) and seen.since <= as_of <= seen.until:
             return seen.values
         seen = self._seen[key] = self._read(rows, as_of, seen)
-        for value in seen.values or ():
-            if isinstance(value, np.ndarray):
-                _fixed(value)
+        if seen.values is not None:
+            for at in self._vectors:
+                _fixed(seen.values[at])
         return seen.values
 
     def _read(self, rows: Rows, as_of: int, before: _Seen | None) -> _Seen:
-        kept, high, first = rows.rows, rows.place(as_of + 1), -1
+        kept, first = rows.rows, -1
+        high = len(kept) if kept and kept[-1][0] <= as_of else rows.place(as_of + 1)
+        since = kept[high - 1][0] if high else -_ALL_TIME
+        until = kept[high][0] - 1 if high < len(kept) else _ALL_TIME
+        values: list[Any] | None = None
+        found: dict[int, list[Any]] = {}
         states: list[Any] = []
         parts: list[Part] | None = None
-        seen = _Seen(
-            rows=rows,
-            reordered=rows.reordered,
-            length=len(kept),
-            since=kept[high - 1][0] if high else -_ALL_TIME,
-            until=kept[high][0] - 1 if high < len(kept) else _ALL_TIME,
-            high=high,
-            states={},
-            values=None,
-        )
         for window, features in self._windows:
-            low = rows.place(as_of - window + 1)
+            low = 0 if high and kept[0][0] > as_of - window else rows.place(as_of - window + 1)
             if low:
-                seen.since = max(seen.since, kept[low - 1][0] + window)
+                since = max(since, kept[low - 1][0] + window)
             if low == high:
                 break
-            seen.until = min(seen.until, kept[low][0] + window - 1)
+            until = min(until, kept[low][0] + window - 1)
             if low != first:  # else it holds the rows of the window before
                 first, parts = low, None
-                states = seen.states[low] = self._grown(before, low, kept, high)
-            if seen.values is None:
-                seen.values = self.nothing.copy()
+                states = found[low] = self._grown(before, low, kept, high)
+            values = values or self.nothing.copy()
             for at, aggregation, number in features:
                 state = states[number]
                 if state is _UNKNOWN:
                     parts = parts or rows.cover(as_of - window + 1, as_of + 1)
                     state = states[number] = rows.state(*self._states[number], parts)
                 if state is not None:
-                    seen.values[at] = aggregation.value(state)
-        return seen
+                    values[at] = aggregation.value(state)
+        return _Seen(rows, rows.reordered, len(kept), since, until, high, found, values)
 
     def _grown(self, before: _Seen | None, low: int, kept: list[Row], high: int) -> list[Any]:
         """The states of the rows from ``low`` to ``high``, as far as they follow from those of the last read."""
@@ -149,7 +144,7 @@ class Reading:
         fresh = kept[before.high : high]
         if not fresh:
             return states
-        grown = []
+        grown: list[Any] = []
         for state, (aggregation, place) in zip(states, self._states, strict=True):
             more = None if state is _UNKNOWN else aggregation.fold(fresh, place)
             grown.append(state if more is None else more if state is None else aggregation.merge((state, more)))
