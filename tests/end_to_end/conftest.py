@@ -15,6 +15,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from headset import cli
 from headset.app import open_installation
 from headset.core.config import load_config
 from headset.data.importer import import_items
@@ -67,6 +68,23 @@ def headset(home):
         return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=120, check=False, **options)
 
     return run
+
+
+@pytest.fixture
+def main(home, monkeypatch, capsys):
+    """Run the command line in this process; gives exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setenv("HEADSET_HOME", str(home))
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["headset", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    mask = os.umask(0o022)
+    yield run
+    os.umask(mask)
 
 
 class Server:

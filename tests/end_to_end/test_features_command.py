@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 
 import pytest
 
-from headset import cli
 from headset.app import open_installation
 from headset.core.config import load_config
 from headset.events.schema import ConversationStarted, DecisionServed, Event, ModelRegistered
@@ -35,23 +32,6 @@ RISK = FeatureService(name="risk", views=(MOOD,), owner="care", description="", 
 @pytest.fixture
 def home(tmp_path):
     return tmp_path / "home"
-
-
-@pytest.fixture
-def main(home, monkeypatch, capsys):
-    """Run the command line in this process; gives exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setenv("HEADSET_HOME", str(home))
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(sys, "argv", ["headset", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return left.value.code, *capsys.readouterr()
-
-    mask = os.umask(0o022)
-    yield run
-    os.umask(mask)
 
 
 @pytest.fixture

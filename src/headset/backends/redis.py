@@ -33,7 +33,7 @@ import msgspec
 from msgspec import Struct
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection, ConnectionPool
+from redis.connection import ConnectionInterface, ConnectionPool
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -280,7 +280,8 @@ class RedisStore:
         self._cached_rows = cached_rows
         self._place, self._secret = _checked(url)
         self._reads = _pool(url, timeout_s)
-        self._idle: deque[AbstractConnection] = deque()
+        # The pool would ask each connection, before each read, whether something is left in it; here nothing ever is.
+        self._idle: deque[ConnectionInterface] = deque()
         self._writes = Redis(connection_pool=_pool(url, _WRITE_TIMEOUT_S))
         self._write_script = self._writes.register_script(_WRITE)
         self._rewrite_script = self._writes.register_script(_REWRITE)
@@ -500,8 +501,10 @@ class RedisStore:
 
     def _fetch(self, pairs: list[tuple[str, str]], seen: list[bytes]) -> tuple[bytes, dict[bytes, Any]]:
         """One round trip: the state, and the entries of each stream after the one seen last."""
-        # The pool would ask of each connection whether something is left in it; here never is.
-        connection = self._idle.pop() if self._idle else self._reads.make_connection()
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._reads.make_connection()
         try:
             streams = [self._stream(*pair) for pair in pairs]
             connection.send_command(  # type: ignore[no-untyped-call]

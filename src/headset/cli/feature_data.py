@@ -27,7 +27,10 @@ from headset.core.clock import MICROSECONDS
 from headset.core.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from headset.features.audit import Verified
+    from headset.features.definition import FeatureService
 
 __all__ = ["features"]
 
@@ -45,13 +48,17 @@ def backfill(
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
-    """Build a training set: the values that features had at each moment of a table, and nothing later."""
+    """Build a training set: the values that features had at each moment of a table, and nothing later.
+
+    Features computed on demand need the request's columns, such as sentiment; without them they are left out.
+    """
     from headset.features.entity_table import read_rows
     from headset.features.log_history import log_history
     from headset.features.training_set import build_training_set
 
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        wanted, table = parts.catalogue.service(service), read_rows(rows)
+        table = read_rows(rows)
+        wanted, left_out = _computable(parts.catalogue.service(service), table.column_names)
         known = log_history(
             parts.log, parts.signals(), wanted.views, progress=lambda done: progress("read the log", done)
         )
@@ -70,11 +77,14 @@ def backfill(
         "features": made.features,
         "position": made.position,
         "fingerprint": made.fingerprint,
+        "left_out": left_out,
     }
     if json:
         print_json(told)
         return
     out.print(f"{made.rows} rows with {len(made.features)} features of {made.service} {made.service_version}")
+    for name, missing in left_out.items():
+        out.print(f"  left out: {name}, which needs the column {', '.join(missing)}", highlight=False)
     out.print(f"written to {out_path}, fingerprint {made.fingerprint[:12]}…", highlight=False, soft_wrap=True)
 
 
@@ -130,6 +140,21 @@ def lineage(
         print_json(found)
     else:
         out.print(render(found))
+
+
+def _computable(service: FeatureService, columns: Sequence[str]) -> tuple[FeatureService, dict[str, list[str]]]:
+    """``service`` without the on-demand features whose request's columns are missing, and what each of these lacks."""
+    from msgspec.structs import replace
+
+    from headset.features.on_demand import ON_DEMAND, REQUEST
+
+    lacking = {
+        feature.name: [name for name in feature.columns if name in REQUEST and name not in columns]
+        for feature in service.on_demand
+    }
+    kept = tuple(feature for feature in service.on_demand if not lacking[feature.name])
+    left_out = {f"{ON_DEMAND}.{name}": missing for name, missing in lacking.items() if missing}
+    return (replace(service, on_demand=kept) if left_out else service), left_out
 
 
 def _print_verified(found: Verified) -> None:

@@ -194,7 +194,7 @@ class Query:
     def vectors_of(self, feature: Feature) -> tuple[str, str]:
         """Where the vectors that ``feature`` aggregates are, by key and time, and the vectors with where they are."""
         place, event = self.place(feature), identifier(self._view.event)
-        where = f"SELECT x{place} AS row FROM input WHERE x{place} IS NOT NULL ORDER BY key, rank"
+        where = f"SELECT x{place} AS row FROM input WHERE x{place} IS NOT NULL ORDER BY key, rank"  # noqa: S608
         vectors = f"""
             SELECT rowid AS row, {self._inputs[place].sql()} AS vector FROM {event}
             WHERE rowid IN (SELECT x{place} FROM input)
@@ -230,15 +230,23 @@ class Query:
             if feature.default is not None:
                 result = f"coalesce({result}, {literal(feature.default)})"
             results.append(f"{result} AS {identifier(feature.name)}")
-        frames = (
-            f"{name} AS (PARTITION BY key ORDER BY event_time RANGE BETWEEN {window_us - 1} PRECEDING AND CURRENT ROW)"
+        order = "PARTITION BY key ORDER BY event_time, rank NULLS LAST"
+        # How many rows of the stream lie between the window's first and the current one, found once for all features.
+        back = {
+            f"back_{name}": f"row_number() OVER ({order}) - 1 - count(*) OVER (PARTITION BY key ORDER BY event_time"
+            f" RANGE BETWEEN UNBOUNDED PRECEDING AND {window_us} PRECEDING)"
             for window_us, name in self._windows.items()
+        }
+        frames = (
+            f"{name} AS ({order} ROWS BETWEEN back_{name} PRECEDING AND CURRENT ROW)" for name in self._windows.values()
         )
         return f"""
             SELECT {", ".join(results)} FROM (
                 SELECT place, {_listed(per_window)} FROM (
-                    SELECT key, event_time, rank, NULL AS place, {_listed(per_fact)} FROM {facts}
-                    UNION ALL BY NAME SELECT key, fact_time AS event_time, place FROM wanted
+                    SELECT *, {_listed(back)} FROM (
+                        SELECT key, event_time, rank, NULL AS place, {_listed(per_fact)} FROM {facts}
+                        UNION ALL BY NAME SELECT key, fact_time AS event_time, place FROM wanted
+                    )
                 ) WINDOW {", ".join(frames)} QUALIFY place IS NOT NULL
             ) ORDER BY place
         """  # noqa: S608 - of quoted names

@@ -127,7 +127,7 @@ class RiskScorer:
         Raises:
             ModelFailed: a vector has another length, so another encoder made it.
         """
-        return 1 / (1 + np.exp(-self.margins(rows)))
+        return np.asarray(np.exp(-np.logaddexp(0, -self.margins(rows))))
 
     def margins(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """The same before the logistic function: log odds.
@@ -201,10 +201,13 @@ class RiskScorer:
 
 def _number(value: object) -> float:
     """A number or a flag; NaN for what is missing."""
-    if isinstance(value, (float, int, np.floating, np.integer, np.bool_)):
+    if not isinstance(value, (float, int, np.floating, np.integer, np.bool_)):
+        return math.nan
+    try:
         number = float(value)
-        return number if math.isfinite(number) else math.nan
-    return math.nan
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def _word(value: object) -> str:
