@@ -153,8 +153,11 @@ class Installation:
     def _grace_us(self) -> int:
         return round((self.config.decision.clock_behind_s + _GRACE_S) * MICROSECONDS)
 
-    def shared_store(self) -> RedisStore | None:
+    def shared_store(self, *, fills: bool) -> RedisStore | None:
         """The store of feature values that the configuration names, if several processes share it.
+
+        Args:
+            fills: Whether this process folds the log into it.
 
         Raises:
             InvalidInput: the configuration names no engine there is.
@@ -174,6 +177,7 @@ class Installation:
             clock=self.clock,
             timeout_s=features.timeout_ms / 1_000,
             grace_us=self._grace_us,
+            fills=fills,
         )
 
     def follower(self, store: OnlineStore, *, snapshot: str | None = None) -> Follower:

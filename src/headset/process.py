@@ -143,7 +143,7 @@ class _FeatureUpkeep:
         self._parts = parts
         self._metrics = metrics
         self._told = parts.log.head()
-        shared = parts.shared_store()
+        shared = parts.shared_store(fills=False)
         self.store: OnlineStore = shared or parts.memory_store()
         self._follower = None if shared else parts.follower(self.store, snapshot=FEATURE_SNAPSHOT)
 
@@ -154,8 +154,11 @@ class _FeatureUpkeep:
 
     def refresh(self) -> None:
         """Compute what is live now."""
+        views = self._parts.catalogue.views()
         if self._follower is not None:
-            self._follower.install(self._parts.catalogue.views())
+            self._follower.install(views)
+        else:
+            self.store.install(views)
 
     def follow(self) -> None:
         """Fold in what was appended."""
@@ -229,7 +232,7 @@ class FeatureWork:
     def __init__(self, parts: Installation) -> None:
         self._parts = parts
         self._audit: Audit = parts.audit(snapshot=FEATURE_SNAPSHOT)
-        shared = parts.shared_store()
+        shared = parts.shared_store(fills=True)
         self._follower: Follower | None = parts.follower(shared, snapshot=SHARED_SNAPSHOT) if shared else None
         self._shared = shared
         self._checked = self._mismatched = self._position = 0

@@ -268,6 +268,22 @@ def test_what_was_not_erased_for_want_of_redis_is_erased_by_the_next_write(open_
     agree(store, [turn(1, START), turn(2, START, number=1)])
 
 
+def test_what_was_erased_before_redis_took_it_never_gets_there(open_store, wire, engine, prefix):
+    store = open_store(wire.url)
+    store.install(VIEWS)
+    assert set(store.positions().values()) == {0}
+    secret = vector(random.Random(6))
+    wire.cut()
+    with pytest.raises(StorageFailed):
+        store.write([turn(1, START, embedding=secret)], 1, VERSIONS)
+    with pytest.raises(StorageFailed):
+        store.rewrite([turn(1, START)], VERSIONS)
+    wire.let()
+    store.write([turn(1, START)], 1, VERSIONS)
+    assert not any(secret in content for content in dumped(engine, prefix))
+    agree(store, [turn(1, START)])
+
+
 def test_a_reader_with_little_room_forgets_rows_not_values(store, open_store):
     facts = happen(random.Random(7), 80)
     feed(store, facts)

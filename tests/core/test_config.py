@@ -78,7 +78,8 @@ def test_every_setting_is_documented_with_its_default(root):
     page = (root / "docs" / "configuration.md").read_text("utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
     documented = {name.strip(" `"): default.strip(" `") for name, default in rows}
-    settings = [field for section in (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig) for field in fields(section)]
+    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig)
+    settings = [field for section in sections for field in fields(section)]
     shown = {field.name: _toml(field.default) for field in settings}
     assert documented == {"tracking_uri": '""', **shown}
 

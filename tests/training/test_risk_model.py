@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from headset.features.families import risk_service, shipped
-from headset.training import risk_model
+from headset.training import risk_evaluation, risk_model
 from headset.training.calibration import NEVER
 from headset.training.risk_data import RiskData
 from headset.training.risk_evaluation import best_cut, evaluate_risk
@@ -53,6 +53,13 @@ def made_up(seed=7, count=240, told=2.0):
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_draws():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(risk_evaluation, "DRAWS", 200)
+        yield
+
+
 @pytest.fixture(scope="module")
 def data():
     return made_up()
@@ -72,7 +79,7 @@ def test_it_learns_what_tells(data, fitted):
     assert roc_auc_score(data.bad, fitted.unseen) > 0.9
 
 
-def test_compiled_it_gives_the_numbers_of_the_regression(data, fitted, monkeypatch):
+def test_compiled_it_gives_the_numbers_of_the_regression(data, fitted):
     """Beside scikit-learn's own ridge regression on the same columns."""
     rows = np.arange(len(data.bad))
     weights = turn_weights(data.conversations)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict, deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -228,6 +228,15 @@ class _Live:
         self.folded = max(self.folded, position)
         self.unsent = [one for one in self.unsent if one[0] > (self.sent or 0)]
 
+    def rewrite(self, facts: Sequence[Fact]) -> list[Change]:
+        """What facts folded before change, told anew."""
+        known = (fact for fact in facts if fact.offset <= self.folded)
+        limit = self.newest - self.kept_us
+        changes = [change for fact in known for change in self.fold.changes(fact, limit, anew=True)]
+        anew = {(change.key, change.event_id) for change in changes}
+        self.unsent = [one for one in self.unsent if (one[1].key, one[1].event_id) not in anew]
+        return changes
+
 
 class _Kept(Struct):
     """What a reader keeps of one version and key: its rows, and the id of the last entry it has seen."""
@@ -257,6 +266,7 @@ class RedisStore:
         retry_after_s: How long it does without a Redis that did not answer.
         grace_us: How far behind the newest fact reads may look, microseconds.
         cached_rows: How many rows to keep for reads.
+        fills: Whether this process folds the log into it; one that only reads deletes nothing.
 
     Raises:
         InvalidInput: ``url`` is no such URL.
@@ -272,12 +282,14 @@ class RedisStore:
         retry_after_s: float = 1.0,
         grace_us: int = HOUR_US,
         cached_rows: int = 100_000,
+        fills: bool = True,
     ) -> None:
         self._clock = clock or SystemClock()
         self._prefix = prefix
         self._grace = grace_us
         self._retry_after = retry_after_s
         self._cached_rows = cached_rows
+        self._fills = fills
         self._place, self._secret = _checked(url)
         self._reads = _pool(url, timeout_s)
         # The pool would ask each connection, before each read, whether something is left in it; here nothing ever is.
@@ -308,10 +320,9 @@ class RedisStore:
         """
         with self._writing:
             self._live = {view.version: self._live.get(view.version) or _Live(view, self._grace) for view in views}
-            try:
-                self._sweep()
-            except StorageFailed:
-                return
+            if self._fills:
+                with suppress(StorageFailed):
+                    self._sweep()
 
     def positions(self) -> dict[str, int]:
         """See :meth:`OnlineStore.positions <headset.features.store.OnlineStore.positions>`.
@@ -344,10 +355,12 @@ class RedisStore:
         with self._writing:
             for version in versions:
                 live = self._live.get(version)
-                for fact in facts if live is not None else ():
-                    if live is not None and fact.offset <= live.folded:
-                        for change in live.fold.changes(fact, live.newest - live.kept_us, anew=True):
-                            self._rewrites.setdefault((version, change.key), {})[change.event_id] = change
+                if live is not None:
+                    changes = live.rewrite(facts)
+                    for change in changes:
+                        self._rewrites.setdefault((version, change.key), {})[change.event_id] = change
+            with self._reading:
+                self._forget()
             self._send_rewrites()
 
     def read(self, service: FeatureService, requests: Sequence[FeatureRequest]) -> list[FeatureRow]:
@@ -370,6 +383,8 @@ class RedisStore:
 
     def expire(self, now: int) -> None:
         """See :meth:`OnlineStore.expire <headset.features.store.OnlineStore.expire>`. Redis itself drops old rows."""
+        if not self._fills:
+            return
         with self._writing:
             self.positions()
             for live in self._live.values():
@@ -455,11 +470,9 @@ class RedisStore:
                 with self._storage():
                     self._rewrite_script([self._positions, self._state, self._stream(version, key)], arguments)
             del self._rewrites[version, key]
-        with self._reading:
-            self._readings = ServiceReadings()  # it remembers values
 
     def _sweep(self) -> None:
-        """Delete the versions that are not live."""
+        """Delete the versions that are not live; what is left of them if this fails expires."""
         dropped = self._asked().positions.keys() - self._live
         if not dropped:
             return
@@ -534,9 +547,8 @@ class RedisStore:
     ) -> bool:
         """Put what was read with what is kept; whether the two belong together."""
         if state.epoch != self._epoch:
-            self._cache.clear()
-            self._cached, self._epoch = 0, state.epoch
-            self._readings = ServiceReadings()
+            self._forget()
+            self._epoch = state.epoch
         whole = epoch == state.epoch or all(last == _START for last in seen)
         for (version, key), last in zip(pairs, seen, strict=True) if whole else ():
             new = entries.get(self._stream(version, key), ())
@@ -550,6 +562,12 @@ class RedisStore:
                 self._cache.move_to_end((version, key))
                 self._put(kept, version, new, state)
         return whole
+
+    def _forget(self) -> None:
+        """Let go of all rows and values."""
+        self._cache.clear()
+        self._cached = 0
+        self._readings = ServiceReadings()
 
     def _put(self, kept: _Kept, version: str, new: Iterable[Any], state: _State) -> None:
         live = self._live.get(version)

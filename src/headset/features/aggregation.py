@@ -16,7 +16,7 @@ Null is never aggregated.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -124,7 +124,11 @@ class Sum(Aggregation, frozen=True):
         return (len(units), sum(units)) if units else None
 
     def merge(self, states: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        return sum(state[0] for state in states), sum(state[1] for state in states)
+        number = units = 0
+        for more, added in states:
+            number += more
+            units += added
+        return number, units
 
     def value(self, state: tuple[int, int]) -> float:
         return _real(state[1])
@@ -275,17 +279,24 @@ class Quantile(Aggregation, frozen=True):
         if not 0 <= self.q <= 1:
             raise InvalidInput("q", f"is {self.q}; a share is 0 to 1")
 
-    def fold(self, rows: Sequence[Row], place: int) -> Counter[float] | None:
-        return Counter(_coarse(value) for row in rows if (value := row[2][place]) is not None) or None
+    def fold(self, rows: Sequence[Row], place: int) -> dict[float, int] | None:
+        found: dict[float, int] = {}
+        for _, _, values in rows:
+            if (value := values[place]) is not None:
+                scaled = value * _SPLIT
+                coarse = scaled - (scaled - value) + 0.0
+                found[coarse] = found.get(coarse, 0) + 1
+        return found or None
 
-    def merge(self, states: Sequence[Counter[float]]) -> Counter[float]:
-        found: Counter[float] = Counter()
-        for state in states:
-            found.update(state)
+    def merge(self, states: Sequence[dict[float, int]]) -> dict[float, int]:
+        found = dict(states[0])
+        for state in states[1:]:
+            for value, number in state.items():
+                found[value] = found.get(value, 0) + number
         return found
 
-    def value(self, state: Counter[float]) -> float:
-        number = state.total()
+    def value(self, state: dict[float, int]) -> float:
+        number = sum(state.values())
         # ceil(q n), computed as DuckDB does.
         left = max(1, number - math.floor(number - self.q * number))
         for value in sorted(state):
@@ -319,7 +330,7 @@ class Ewma(Aggregation, frozen=True):
     @property
     def half_life_us(self) -> int:
         """Half-life, microseconds."""
-        return duration("half_life", self.half_life)
+        return _half_life_us(self.half_life)
 
     def check(self, window_us: int) -> None:
         longest = MOST_HALF_LIVES * self.half_life_us
@@ -342,8 +353,8 @@ class Ewma(Aggregation, frozen=True):
         return tiles or None
 
     def merge(self, states: Sequence[dict[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
-        tiles: dict[int, tuple[int, int]] = {}
-        for state in states:
+        tiles = dict(states[0])
+        for state in states[1:]:
             for tile, (more, weight) in state.items():
                 total, weights = tiles.get(tile, (0, 0))
                 tiles[tile] = total + more, weights + weight
@@ -455,6 +466,12 @@ if TYPE_CHECKING:
 else:  # msgspec reads definitions back by the classes there are
     AnyAggregation = Count | Sum | Mean | Min | Max | Last | First | Distinct | Quantile | Ewma | VectorMean
 
+
+@lru_cache
+def _half_life_us(half_life: str) -> int:
+    return duration("half_life", half_life)
+
+
 EVERY_FACT = Constant(value=True)
 """The expression of a count of facts."""
 
@@ -489,8 +506,3 @@ def _real_sql(units: str) -> str:
 
 def _units(x: str) -> str:
     return f"CAST(trunc({x} * '{float(_UNIT)}'::DOUBLE) AS HUGEINT)"
-
-
-def _coarse(value: float) -> float:
-    scaled = value * _SPLIT
-    return scaled - (scaled - value) + 0.0

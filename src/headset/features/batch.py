@@ -230,11 +230,11 @@ class Query:
             if feature.default is not None:
                 result = f"coalesce({result}, {literal(feature.default)})"
             results.append(f"{result} AS {identifier(feature.name)}")
-        order = "PARTITION BY key ORDER BY event_time, rank NULLS LAST"
+        order = "PARTITION BY key ORDER BY event_time, rank NULLS LAST, place"  # no two rows are equal
         # How many rows of the stream lie between the window's first and the current one, found once for all features.
         back = {
-            f"back_{name}": f"row_number() OVER ({order}) - 1 - count(*) OVER (PARTITION BY key ORDER BY event_time"
-            f" RANGE BETWEEN UNBOUNDED PRECEDING AND {window_us} PRECEDING)"
+            f"back_{name}": f"greatest(0, row_number() OVER ({order}) - 1 - count(*) OVER (PARTITION BY key"
+            f" ORDER BY event_time RANGE BETWEEN UNBOUNDED PRECEDING AND {window_us} PRECEDING))"
             for window_us, name in self._windows.items()
         }
         frames = (
@@ -329,28 +329,33 @@ def _means(
     means = np.zeros((len(first), size), np.float32)
     for rows in _groups(first, last):
         start, end = first[rows[0]], last[rows].max()
-        number = (last[rows] - first[rows])[:, None]
+        low, high = first[rows] - start, last[rows] - start
+        vectors = known.take(order[start:end], axis=0)
+        found = np.empty((len(rows), size), np.float32)
         step = max(1, _NUMBERS_AT_ONCE // (end - start + 1))
         for at in range(0, size, step):
-            part = slice(at, at + step)
+            part = slice(at, min(at + step, size))
             # Prefix sums of whole numbers: their differences are exact, and wrap around as sums do.
-            total = np.zeros((end - start + 1, len(range(*part.indices(size)))), np.int64)
-            np.cumsum(vector_units(known[order[start:end], part]), axis=0, out=total[1:])
-            sums = total.take(last[rows] - start, axis=0)
-            sums -= total.take(first[rows] - start, axis=0)
-            means[rows, part] = vector_mean(sums, number)
+            total = np.zeros((end - start + 1, part.stop - at), np.int64)
+            np.cumsum(vector_units(vectors[:, part]), axis=0, out=total[1:])
+            sums = total.take(high, axis=0)
+            sums -= total.take(low, axis=0)
+            found[:, part] = vector_mean(sums, (high - low)[:, None])
+        means[rows] = found
     return means
 
 
 def _groups(first: NDArray[np.int64], last: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Rows by ``first``, cut where no range crosses, into groups that span few vectors where that is possible."""
     rows = np.flatnonzero(last > first)
+    if not len(rows):
+        return
     rows = rows[np.argsort(first[rows], kind="stable")]
     starts, ends = first[rows], np.maximum.accumulate(last[rows])
     cuts = np.append(np.flatnonzero(starts[1:] >= ends[:-1]) + 1, len(rows))
-    begin = 0
+    reached, begin = ends[cuts - 1], 0
     while begin < len(rows):
-        within = np.searchsorted(ends[cuts - 1], starts[begin] + _VECTORS_AT_ONCE, side="right") - 1
+        within = np.searchsorted(reached, starts[begin] + _VECTORS_AT_ONCE, side="right") - 1
         end = cuts[max(within, np.searchsorted(cuts, begin, side="right"))]
         yield rows[begin:end]
         begin = end

@@ -147,7 +147,8 @@ _DECISION = _keep(
     "decision",
     "decision_id",
     "event_time source conversation_id turn_id position shadow_of model model_version arm feature_versions feature_hash"
-    " risk risk_version intent confidence alternatives scope sentiment route reason degraded error latency_ms suggestions",
+    " risk risk_version intent confidence alternatives scope sentiment route reason degraded error latency_ms"
+    " suggestions",
 )
 _CONVERSATION = _keep("conversation", "conversation_id", "channel queue language")
 _SHOWN = _keep("shown", "decision_id", "", newest=False)

@@ -38,7 +38,7 @@ LEAST_PER_WORD = 20
 """Turns that a word must occur in to be learned."""
 
 _MOST_WORDS = 100
-_CONSTANT = 1e-12
+_CONSTANT = 1e-3  # imported turns without times lie a microsecond apart: seconds between them tell nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,7 @@ class _Number(Struct, frozen=True):
 
     @property
     def varies(self) -> bool:
-        return self.deviation > _CONSTANT * max(abs(self.low), abs(self.high))
+        return self.deviation > _CONSTANT
 
     @classmethod
     def of(cls, values: NDArray[np.float64], shares: NDArray[np.float64]) -> _Number:
