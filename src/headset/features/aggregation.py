@@ -217,7 +217,7 @@ class Last(Aggregation, frozen=True):
         return state[2][0]
 
     def per_window(self, x: str, window: str, window_us: int) -> dict[str, str]:
-        return {f"{x}_last_{window}": f"arg_max({x}, rank) OVER {window}"}
+        return {f"{x}_last_{window}": f"last_value({x} IGNORE NULLS) OVER {window}"}
 
     def result(self, x: str, window: str, window_us: int) -> str:
         return f"{x}_last_{window}"
@@ -233,7 +233,7 @@ class First(Last, frozen=True):
         return min(states)
 
     def per_window(self, x: str, window: str, window_us: int) -> dict[str, str]:
-        return {f"{x}_first_{window}": f"arg_min({x}, rank) OVER {window}"}
+        return {f"{x}_first_{window}": f"first_value({x} IGNORE NULLS) OVER {window}"}
 
     def result(self, x: str, window: str, window_us: int) -> str:
         return f"{x}_first_{window}"

@@ -121,8 +121,8 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
 def entities_of(event: str) -> tuple[Entity, ...]:
     """The entities that facts of type ``event`` can be about.
 
-    >>> entities_of("TurnReceived")
-    ('conversation', 'customer', 'agent')
+    >>> entities_of("LabelRecorded")
+    ('conversation', 'customer')
     """
     columns = COLUMNS[event]
     bears = {

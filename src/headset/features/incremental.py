@@ -62,10 +62,14 @@ class ViewState:
         """The oldest moment that can be read."""
         return self.newest - self._grace
 
-    def update(self, fact: Fact, *, anew: bool = False) -> None:
-        """Fold one fact in; again or out of order makes no difference. ``anew``: it may have said something else."""
+    def update(self, fact: Fact, *, anew: bool = False) -> set[str]:
+        """Fold one fact in; again or out of order makes no difference. ``anew``: it may have said something else.
+
+        Returns:
+            The keys whose rows it concerns.
+        """
         self.newest = max(self.newest, fact.append_time)
-        limit = self.newest - self._kept
+        limit, concerned = self.newest - self._kept, set()
         for key, time, event_id, values in self.fold.changes(fact, limit, anew=anew):
             rows = self.keys.get(key)
             if rows is None:
@@ -74,8 +78,10 @@ class ViewState:
                 rows = self.keys[key] = Rows()
             rows.put(time, event_id, values)
             rows.drop(limit)
+            concerned.add(key)
             if not rows.rows:
                 del self.keys[key]
+        return concerned
 
     def expire(self, now: int) -> int:
         """Forget what no read from ``now`` less the grace on can reach; the number of keys forgotten altogether."""

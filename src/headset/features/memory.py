@@ -47,6 +47,10 @@ class _Live(ViewState):
 
     position = 0
 
+    def __init__(self, view: FeatureView, grace_us: int) -> None:
+        super().__init__(view, grace_us)
+        self.version = view.version
+
 
 class MemoryStore:
     """See :class:`~headset.features.store.OnlineStore`. Its clock is the newest ``append_time`` it was told.
@@ -93,7 +97,7 @@ class MemoryStore:
             with self._turn:
                 for live in written:
                     if fact.offset > live.position:
-                        live.update(fact)
+                        self._update(live, fact)
                         live.position = fact.offset
         with self._turn:
             for live in written:
@@ -151,6 +155,12 @@ class MemoryStore:
 
     def close(self) -> None:
         """See :meth:`OnlineStore.close <headset.features.store.OnlineStore.close>`."""
+
+    def _update(self, live: _Live, fact: Fact) -> None:
+        """Fold a fact in, and find what it changes for those that were read lately: decisions then need not wait."""
+        for key in live.update(fact):
+            if key in live.keys:
+                self._readings.warm(live.version, key, live.keys[key])
 
     def _named(self, versions: Collection[str]) -> list[_Live]:
         with self._turn:

@@ -107,6 +107,11 @@ class Reading:
                 _fixed(seen.values[at])
         return seen.values
 
+    def warm(self, key: str, rows: Rows) -> None:
+        """Find the values of now ahead of the next read, where the key was read lately."""
+        if key in self._seen:
+            self.read(key, rows, rows.rows[-1][0])
+
     def _read(self, rows: Rows, as_of: int, before: _Seen | None) -> _Seen:
         kept, first = rows.rows, -1
         high = len(kept) if kept and kept[-1][0] <= as_of else rows.place(as_of + 1)
@@ -213,6 +218,12 @@ class ServiceReadings:
 
     def __init__(self) -> None:
         self._made: dict[int, tuple[FeatureService, ServiceReading]] = {}
+        self._of_view: dict[str, list[Reading]] = {}
+
+    def warm(self, version: str, key: str, rows: Rows) -> None:
+        """Find ahead of the next read what services read of a view version's key; see :meth:`Reading.warm`."""
+        for reading in self._of_view.get(version, ()):
+            reading.warm(key, rows)
 
     def of(self, service: FeatureService) -> ServiceReading:
         """The reading of ``service``."""
@@ -220,7 +231,10 @@ class ServiceReadings:
         if found is None or found[0] is not service:
             if len(self._made) >= _SERVICES:
                 self._made.clear()
+                self._of_view.clear()
             found = self._made[id(service)] = service, ServiceReading(service)
+            for _, _, version, reading in found[1].views:
+                self._of_view.setdefault(version, []).append(reading)
         return found[1]
 
 

@@ -7,18 +7,18 @@ An artifact is a folder: ``manifest.json`` with the SHA-256 of every other file,
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
 from headset.core.errors import ArtifactError, ModelFailed
+from headset.registry.artifact import AGAIN, digests, read_array, read_manifest, verify, write_manifest
 from headset.registry.ngram import character_ngrams, word_ngrams
 
 if TYPE_CHECKING:
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "headset-scorer/1"
-_MANIFEST = "manifest.json"
 _TERMS = "terms.json"
 _CUTTERS = {"word": word_ngrams, "char": character_ngrams}
-_AGAIN = "fetch the artifact again or train again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,19 +170,15 @@ class Scorer:
         of them (:func:`read_beside`).
         """
         directory.mkdir(parents=True, exist_ok=True)
-        sha256 = {}
         for name in _ARRAYS:
             np.save(directory / f"{name}.npy", np.ascontiguousarray(getattr(self._arrays, name)), allow_pickle=False)
         (directory / _TERMS).write_bytes(msgspec.json.encode(self._terms))
         for name, content in beside.items():
             (directory / name).write_bytes(content)
-        for name in [*_files(), *beside]:
-            sha256[name] = hashlib.sha256((directory / name).read_bytes()).hexdigest()
-        manifest = msgspec.json.format(
-            msgspec.json.encode(_Manifest(FORMAT, self.labels, self.threshold, self.temperature, self._blocks, sha256))
+        sha256 = digests(directory, [*_files(), *beside])
+        return write_manifest(
+            directory, _Manifest(FORMAT, self.labels, self.threshold, self.temperature, self._blocks, sha256)
         )
-        (directory / _MANIFEST).write_bytes(manifest)
-        return hashlib.sha256(manifest).hexdigest()
 
     @classmethod
     def load(cls, directory: Path) -> Scorer:
@@ -193,14 +187,14 @@ class Scorer:
         Raises:
             ArtifactError: a file is missing, was changed, or has another format; names it and the next step.
         """
-        manifest = _read_manifest(directory / _MANIFEST)
+        manifest = read_manifest(directory, FORMAT, _Manifest)
         for name in _files():
-            _verify(directory / name, manifest.sha256.get(name, ""))
+            verify(directory / name, manifest.sha256.get(name, ""))
         try:
             terms = msgspec.json.decode((directory / _TERMS).read_bytes(), type=list[str])
-            arrays = Arrays(**{name: _read_array(directory / f"{name}.npy") for name in _ARRAYS})
+            arrays = Arrays(**{name: read_array(directory / f"{name}.npy") for name in _ARRAYS})
         except (OSError, ValueError) as error:
-            raise ArtifactError(f"an array of {directory} cannot be read ({error}); {_AGAIN}") from error
+            raise ArtifactError(f"an array of {directory} cannot be read ({error}); {AGAIN}") from error
         return cls(manifest.labels, manifest.threshold, manifest.temperature, manifest.blocks, terms, arrays)
 
 
@@ -210,47 +204,12 @@ def read_beside(directory: Path, name: str) -> bytes | None:
     Raises:
         ArtifactError: the file is missing or was changed.
     """
-    expected = _read_manifest(directory / _MANIFEST).sha256.get(name)
-    return None if expected is None else _verify(directory / name, expected)
+    expected = read_manifest(directory, FORMAT, _Manifest).sha256.get(name)
+    return None if expected is None else verify(directory / name, expected)
 
 
 def _files() -> list[str]:
     return [*(f"{name}.npy" for name in _ARRAYS), _TERMS]
-
-
-def _read_manifest(path: Path) -> _Manifest:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read ({error}); {_AGAIN}") from error
-    try:
-        found = msgspec.json.decode(content)
-        if isinstance(found, dict) and found.get("format") != FORMAT:
-            raise ArtifactError(
-                f"{path} has the format {str(found.get('format'))[:40]!r}, this Headset reads {FORMAT!r}; train again"
-            )
-        return msgspec.convert(found, _Manifest)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise ArtifactError(f"{path} is damaged ({error}); {_AGAIN}") from error
-
-
-def _verify(path: Path, expected: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read ({error}); {_AGAIN}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise ArtifactError(
-            f"{path} has SHA-256 {found[:12]}…, its manifest says {expected[:12] or 'nothing'}…;"
-            f" it was changed after it was saved; {_AGAIN}"
-        )
-    return content
-
-
-def _read_array(path: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, allow_pickle=False)
-    return array
 
 
 def _check(
@@ -269,16 +228,16 @@ def _check(
         array = getattr(arrays, name)
         if array.dtype != dtype or array.shape != shape:
             raise ArtifactError(
-                f"{name} is {array.dtype} {array.shape}, the other parts need {np.dtype(dtype)} {shape}; {_AGAIN}"
+                f"{name} is {array.dtype} {array.shape}, the other parts need {np.dtype(dtype)} {shape}; {AGAIN}"
             )
         if not np.isfinite(array).all():
-            raise ArtifactError(f"{name} holds a number that is not finite; {_AGAIN}")
+            raise ArtifactError(f"{name} holds a number that is not finite; {AGAIN}")
     if count < 2 or len(set(labels)) != count:
         raise ArtifactError(f"{count} labels, {len(set(labels))} of them distinct; at least 2 distinct ones are needed")
     if not temperature > 0:
-        raise ArtifactError(f"the temperature is {temperature}, it must be over 0; {_AGAIN}")
+        raise ArtifactError(f"the temperature is {temperature}, it must be over 0; {AGAIN}")
     unknown = {block.analyzer for block in blocks} - set(_CUTTERS)
     if unknown:
-        raise ArtifactError(f"analyzers {sorted(unknown)} are unknown, there are {sorted(_CUTTERS)}; {_AGAIN}")
+        raise ArtifactError(f"analyzers {sorted(unknown)} are unknown, there are {sorted(_CUTTERS)}; {AGAIN}")
     if sum(block.terms for block in blocks) != len(terms):
-        raise ArtifactError(f"{len(terms)} terms for {sum(block.terms for block in blocks)} rows; {_AGAIN}")
+        raise ArtifactError(f"{len(terms)} terms for {sum(block.terms for block in blocks)} rows; {AGAIN}")

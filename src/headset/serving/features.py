@@ -33,6 +33,7 @@ class FeatureAnswers:
         self._catalogue = catalogue
         self._store = store
         self._clock = clock
+        self._asked: dict[str, FeatureService] = {}
 
     def declared(self) -> dict[str, Any]:
         """All live views and services, with their versions."""
@@ -81,6 +82,9 @@ class FeatureAnswers:
         if not newest:
             raise NotFound("entity", f"no live view is about a {entity}; see 'headset features list'")
         service = FeatureService(name="asked", views=tuple(newest.values()), owner="", description="")
+        if entity in self._asked and self._asked[entity].version == service.version:
+            service = self._asked[entity]  # stores remember what a service read lately
+        self._asked[entity] = service
         now = self._clock.now()
         (row,) = self._store.read(service, [FeatureRequest({entity: key}, now)])  # type: ignore[dict-item]
         if row.problem:
