@@ -20,14 +20,15 @@ def section() -> str:
         names = ", ".join(f"`{feature.name}`" for feature in view.features)
         told = f"`{view.name}`: {view.description}"
         lines.append(f"| {told} | {view.entity} | {view.event} | {names} | {view.owner} | {view.freshness} |")
+    stored, computed = len(read.stored), len(read.on_demand)
+    told = f"The service `risk` of the [risk model](risk.md) reads {stored} of these and computes {computed} on demand."
     return "\n".join(
         [
             "Written by `tools/write_shipped_features.py`; a test holds it to the definitions.",
             "",
             *lines,
             "",
-            f"The service `risk` reads {len(read.stored)} of these for the [risk model](risk.md), and computes"
-            f" {len(read.on_demand)} on demand.",
+            told,
             "",
         ]
     )

@@ -21,11 +21,12 @@ from headset.events.schema import FeaturesVerified
 from headset.features.audit import HOLD_US
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from litestar import Litestar
 
     from headset.features.audit import Audit
+    from headset.features.definition import FeatureView
     from headset.features.follower import Follower
     from headset.features.store import OnlineStore
     from headset.serving.metrics import Metrics
@@ -41,6 +42,7 @@ _EXPIRE_EVERY_S = 60.0
 _AUDIT_EVERY_S = 5.0
 _REPORT_EVERY_S = 60.0
 _FINISH_S = 5.0
+_LINGER_S = 600.0
 _CURRENT = 1_000
 """Events behind the head that still count as none."""
 
@@ -133,6 +135,23 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     )
 
 
+class _LiveViews:
+    """The views of the catalogue, and for a while those that were live before: models in use change over meanwhile."""
+
+    def __init__(self, parts: Installation) -> None:
+        self._parts = parts
+        self._last_live: dict[str, tuple[FeatureView, float]] = {}
+
+    def get(self) -> list[FeatureView]:
+        """What is to be computed now."""
+        now = self._parts.clock.monotonic()
+        self._last_live |= {view.version: (view, now) for view in self._parts.catalogue.views()}
+        self._last_live = {
+            version: (view, seen) for version, (view, seen) in self._last_live.items() if now - seen < _LINGER_S
+        }
+        return [view for view, _ in self._last_live.values()]
+
+
 class _FeatureUpkeep:
     """Keeps the features that this process reads up to date, beside the requests.
 
@@ -146,15 +165,16 @@ class _FeatureUpkeep:
         shared = parts.shared_store(fills=False)
         self.store: OnlineStore = shared or parts.memory_store()
         self._follower = None if shared else parts.follower(self.store, snapshot=FEATURE_SNAPSHOT)
+        self._views = _LiveViews(parts)
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the values are those of now, but for the last events."""
-        return self._follower is None or self._follower.lag < _CURRENT
+    def is_current(self, views: Iterable[FeatureView]) -> bool:
+        """Whether these views have heard of the whole log, but for the last events."""
+        positions, head = self.store.positions(), self._parts.log.head()
+        return all(head - positions.get(view.version, -_CURRENT) < _CURRENT for view in views)
 
     def refresh(self) -> None:
         """Compute what is live now."""
-        views = self._parts.catalogue.views()
+        views = self._views.get()
         if self._follower is not None:
             self._follower.install(views)
         else:
@@ -167,14 +187,14 @@ class _FeatureUpkeep:
 
     def measure(self) -> None:
         """Tell the metrics how far behind features are, and what audits found since last time."""
-        head = self._parts.log.head()
-        position = min(self.store.positions().values(), default=head)
-        self._metrics.feature_lag.set(max(0, head - position))
         while records := self._parts.log.read(self._told, types=("FeaturesVerified",)):
             for record in records:
                 if isinstance(record.event.payload, FeaturesVerified):
                     self._metrics.verified(record.event.payload.checked, record.event.payload.mismatched)
             self._told = records[-1].offset
+        head = self._parts.log.head()
+        position = min(self.store.positions().values(), default=head)
+        self._metrics.feature_lag.set(max(0, head - position))
 
     def expire(self) -> None:
         """Forget what no read can reach."""
@@ -209,11 +229,15 @@ class _ModelUpkeep:
         return fresh
 
     def refresh_risk(self) -> None:
-        """Take the champion of the risk model into use, once the features it reads are current."""
-        if not self._features.is_ready:
-            return
-        fresh = self._parts.risk_predictor(self._features.store, self._risk.model_version if self._risk else "")
-        if fresh is not None:
+        """Take the champion of the risk model into use, once the features it reads are current.
+
+        Where a view it reads has been replaced, it changes over to the one that is live.
+        """
+        live = {view.version for view in self._parts.catalogue.views()}
+        outdated = self._risk is None or not {view.version for view in self._risk.views} <= live
+        serving = "" if self._risk is None or outdated else self._risk.model_version
+        fresh = self._parts.risk_predictor(self._features.store, serving)
+        if fresh is not None and self._features.is_current(fresh.views):
             self._risk = fresh
             _logger.info("model %s version %s serves", self._parts.config.decision.risk_model, fresh.model_version)
         if self._predictor is not None:
@@ -235,6 +259,7 @@ class FeatureWork:
         shared = parts.shared_store(fills=True)
         self._follower: Follower | None = parts.follower(shared, snapshot=SHARED_SNAPSHOT) if shared else None
         self._shared = shared
+        self._views = _LiveViews(parts)
         self._checked = self._mismatched = self._position = 0
         self._due = dict.fromkeys(("audit", "report"), 0.0)
 
@@ -273,7 +298,7 @@ class FeatureWork:
 
     def _round(self) -> None:
         if self._follower is not None:
-            self._follower.install(self._parts.catalogue.views())
+            self._follower.install(self._views.get())
             self._follower.catch_up()
         now = self._parts.clock.monotonic()
         if now >= self._due["audit"]:

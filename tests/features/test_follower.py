@@ -164,11 +164,56 @@ def test_an_erased_subject_leaves_no_signal_behind(told, tmp_path):
     assert not read(store).values["mood.about"].any()
     assert read(store).values["mood.turns"] == 1
     assert read(store, keys={"conversation": "c-2", "customer": "bob"}).values["mood.about"].any()
+    assert not (tmp_path / "state").exists()
+    follower.save()
     (tmp_path / "old").write_bytes(before)
     assert Snapshot(tmp_path / "old", told.vault).read() is None
     fresh = MemoryStore()
     assert follow(told, fresh, tmp_path / "state").catch_up() == 0
     assert not read(fresh).values["mood.about"].any()
+
+
+def test_an_erasure_that_fails_halfway_is_done_again(told):
+    class Failing(MemoryStore):
+        broken = True
+
+        def rewrite(self, *arguments, **named):
+            if self.broken:
+                raise StorageFailed("away")
+            super().rewrite(*arguments, **named)
+
+    store = Failing()
+    follower = follow(told, store)
+    told.start()
+    told.say("a nice day", kept=True)
+    follower.catch_up()
+    told.erase()
+    with pytest.raises(StorageFailed):
+        follower.catch_up()
+    assert read(store).values["mood.about"].any()
+    store.broken = False
+    follower.catch_up()
+    assert not read(store).values["mood.about"].any()
+
+
+def test_what_was_erased_while_nobody_followed_is_gone_after_the_next_start(told, tmp_path):
+    follower = follow(told, path=tmp_path / "state")
+    told.start()
+    told.say("a nice day", kept=True)
+    follower.catch_up()
+    follower.save()
+    told.erase()
+    store = MemoryStore()
+    follow(told, store, tmp_path / "state").catch_up()
+    assert read(store).values["mood.turns"] == 1
+    assert not read(store).values["mood.about"].any()
+
+
+def test_a_view_made_of_another_versions_signals_is_not_computed(told):
+    store = MemoryStore()
+    old = structs.replace(MOOD, signals={"embedding": "letters-0"})
+    follow(told, store, views=(old, VISITS))
+    assert set(store.positions()) == {VISITS.version}
 
 
 def test_a_snapshot_that_cannot_be_written_is_told(told, tmp_path):

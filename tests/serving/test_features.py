@@ -11,7 +11,10 @@ from msgspec import structs
 from headset.core.clock import iso
 from headset.core.errors import StorageFailed
 from headset.events.schema import DecisionServed, FeaturesVerified, HandoffRequested, ModelRegistered, SubjectErased
+from headset.features.aggregation import Count
+from headset.features.definition import Feature
 from headset.features.memory import MemoryStore
+from headset.features.plan import Definitions, Usage, plan
 from headset.registry.risk import Input, RiskScorer
 
 from .conftest import HashEncoder, says
@@ -134,6 +137,60 @@ def test_a_newer_champion_of_the_risk_model_takes_over(say, at_risk, caught_up):
     caught_up()
     assert say("where is it").json()["reason"] == "at_risk"
     assert decisions(at_risk)[-1].risk_version == "2"
+
+
+def change_view(parts, name, **change):
+    """Apply all live definitions with one view changed."""
+    newest = {view.name: view for view in reversed(parts.catalogue.views())}
+    newest[name] = structs.replace(newest[name], **change)
+    services = tuple(
+        structs.replace(service, views=tuple(newest[view.name] for view in service.views))
+        for service in parts.catalogue.services()
+    )
+    wanted = Definitions(views=tuple(newest.values()), services=services)
+    users = [
+        Usage(
+            model=known.model,
+            version=known.version,
+            aliases=tuple(known.aliases),
+            service=known.made.feature_service,
+            features=known.made.features,
+        )
+        for known in parts.registry.versions()
+    ]
+    parts.catalogue.apply(plan(parts.catalogue, wanted, users), commit="test")
+    return newest[name]
+
+
+def test_a_model_in_use_goes_on_while_a_view_it_reads_gains_a_feature(say, at_risk, caught_up):
+    say("one")
+    before = at_risk.catalogue.view("turns")
+    more = Feature(name="all", aggregation=Count(), window="conversation")
+    after = change_view(at_risk, "turns", features=(*before.features, more))
+    assert after.version != before.version
+    caught_up()
+    assert say("two").json()["degraded"] is False
+    for _ in range(3):
+        caught_up()
+    assert say("three").json()["degraded"] is False
+    assert [view.version for view in at_risk.catalogue.views("turns")] == [after.version]
+    found = at_risk.audit().catch_up()
+    assert (found.checked, found.mismatched, found.passed_over) == (3, 0, {})
+
+
+def test_an_audit_moves_on_where_nothing_stored_is_read(say, parts, caught_up):
+    for number in range(5):
+        say("one", conversation=f"c-{number}")
+    audit = parts.audit(snapshot="audit")
+    audit.catch_up(hold_us=10**12)
+    assert audit._follower.position == 0
+    found = audit.catch_up()
+    assert found.checked == 5
+    assert audit._follower.position == parts.log.head()
+    audit.save()
+    again = parts.audit(snapshot="audit")
+    assert again._follower.position == parts.log.head()
+    assert again.catch_up().checked == 0
 
 
 def talk(parts, say, client, caught_up, seed):

@@ -70,7 +70,8 @@ class TurnReceived(Placed):
     """Someone said something. ``position`` counts the conversation's turns from 0.
 
     The signals computed from the text when it came in, each under the version of what computed it: ``sentiment``, and
-    ``embedding``, sealed, as :func:`headset.features.signal.pack` writes it. Without a version, none was computed.
+    ``embedding``, sealed, as :func:`headset.features.signal.pack` writes it. What is not there, or of another version
+    than is wanted, is computed from the text again; a sentiment without a version counts as of any.
     """
 
     turn_id: str

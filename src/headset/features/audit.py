@@ -10,10 +10,11 @@ from bisect import insort
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from headset.core.clock import MICROSECONDS
-from headset.core.errors import TextErased
+from headset.core.errors import NotFound, TextErased
 from headset.events.schema import ConversationStarted, DecisionServed, HandoffAccepted, TurnReceived
 from headset.features.aggregation import VectorMean
 from headset.features.on_demand import evaluate
@@ -21,7 +22,7 @@ from headset.features.served import SERVICE, feature_hash
 from headset.features.store import FeatureRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from headset.events.log import Log, Record
     from headset.events.schema import Event
@@ -37,6 +38,9 @@ HOLD_US = 30 * MICROSECONDS
 """How long decisions are waited for before the log is folded past what they may have seen."""
 
 _PAGE = 1_000
+_LAG = 2_000
+"""How many events a decision may be behind the log: for so long those that saw less are waited for."""
+
 _REPORTED = 20
 
 
@@ -136,7 +140,7 @@ class Audit:
         self._catalogue = catalogue
         self._services: dict[tuple[str, str], FeatureService | None] = {}
         self._install([])
-        self._seen = follower.position
+        self._seen = follower.furthest
         self._pending: list[_Pending] = []
         self._heads: deque[tuple[int, int]] = deque()
 
@@ -157,18 +161,18 @@ class Audit:
         Raises:
             StorageFailed: the log cannot be read.
         """
-        head = self._log.head()
-        newest = self._read_decisions(since, head)
+        head, found = self._log.head(), Verified(position=self._seen)
+        first = self._seen
+        while self._seen < head:
+            self._read_decisions(since, head)
+            if self._seen < head:
+                found = self._verify_all([each for each in self._pending if each.position <= self._seen - _LAG], found)
+            progress((self._seen - first) / (head - first))
+        newest = max((record.event.append_time for record in self._log.read(head - 1, 1)), default=0)
         self._heads.append((newest, head))
         limit = newest - hold_us
-        found = Verified(position=self._seen)
         ready = [each for each in self._pending if not hold_us or each.record.event.append_time <= limit]
-        self._install(ready)
-        for place, each in enumerate(ready):
-            found = self._verify(each, found)
-            progress(place / len(ready))
-        done = {each.offset for each in ready}
-        self._pending = [each for each in self._pending if each.offset not in done]
+        found = self._verify_all(ready, found)
         self._advance(limit)
         progress(1.0)
         return found
@@ -185,31 +189,48 @@ class Audit:
         if self._pending:
             reached = min(reached, self._pending[0].position)
         self._follower.catch_up(until=reached)
+        self._store.expire(limit)
 
     def _install(self, ready: Iterable[_Pending]) -> None:
-        """Fold the live views, and those that these decisions read."""
-        views = {view.version: view for view in self._catalogue.views()}
+        """Fold the live views, and those that decisions read that were computed again."""
         for each in ready:
             for name, version in each.services:
                 if (name, version) not in self._services:
-                    self._services[name, version] = self._catalogue.applied(name, version)
-                service = self._services[name, version]
-                views |= {view.version: view for view in (service.views if service else ())}
+                    self._services[name, version] = self._service(name, version)
+        views = {view.version: view for view in self._catalogue.views()}
+        for service in self._services.values():
+            views |= {view.version: view for view in (service.views if service else ())}
         self._follower.install(list(views.values()))
 
-    def _read_decisions(self, since: int, head: int) -> int:
-        """Take the decisions up to ``head`` in; returns the log's newest time, microseconds."""
-        newest = 0
-        while self._seen < head:
-            records = self._log.read(self._seen, _PAGE, types=(DecisionServed.__name__,))
-            for record in records:
-                served = record.event.payload
-                newest = max(newest, record.event.append_time)
-                if isinstance(served, DecisionServed) and served.feature_hash and record.event.event_time >= since:
-                    insort(self._pending, _Pending(served.feature_position, record.offset, record))
-            self._seen = records[-1].offset if len(records) == _PAGE else head
-        last = self._log.read(head - 1, 1)
-        return max([newest, *(record.event.append_time for record in last)])
+    def _service(self, name: str, version: str) -> FeatureService | None:
+        """A service, of live views where these give the same; None where it was never applied."""
+        service = self._catalogue.applied(name, version)
+        if service is None:
+            return None
+        try:
+            return self._catalogue.resolve(service)
+        except NotFound:
+            return service
+
+    def _read_decisions(self, since: int, head: int) -> None:
+        """Take a page of decisions in."""
+        records = self._log.read(self._seen, _PAGE, types=(DecisionServed.__name__,))
+        for record in records:
+            served = record.event.payload
+            if record.offset > head or not isinstance(served, DecisionServed):
+                continue
+            if served.feature_hash and record.event.event_time >= since:
+                insort(self._pending, _Pending(_position(served, record.offset), record.offset, record))
+        self._seen = min(head, records[-1].offset) if len(records) == _PAGE else head
+
+    def _verify_all(self, ready: Sequence[_Pending], found: Verified) -> Verified:
+        """Compute these again, in the order of what they saw."""
+        self._install(ready)
+        for each in ready:
+            found = self._verify(each, found)
+        done = {each.offset for each in ready}
+        self._pending = [each for each in self._pending if each.offset not in done]
+        return msgspec.structs.replace(found, position=self._seen)
 
     def _verify(self, each: _Pending, found: Verified) -> Verified:
         served = each.served
@@ -229,7 +250,7 @@ class Audit:
     def _values(self, each: _Pending) -> dict[str, Any]:
         """All that a decision was made from, by name, as it was then."""
         served = each.served
-        if served.error is not None and served.error.startswith("features"):
+        if _on_defaults(served):
             raise _Unverifiable("decided on defaults")
         at = _situation(self._log.conversation(each.record.event.conversation_id or ""), each)
         known = {"position": at.said.position, **_told(at)}
@@ -275,8 +296,21 @@ class Audit:
         return any(
             (view.entity, keys.get(view.entity)) in self._signals.erased
             for view in service.views
-            if any(isinstance(feature.aggregation, VectorMean) for feature in view.features)
+            if any(
+                isinstance(feature.aggregation, VectorMean) and f"{view.name}.{feature.name}" in service.stored
+                for feature in view.features
+            )
         )
+
+
+def _on_defaults(served: DecisionServed) -> bool:
+    return served.error is not None and served.error.startswith("features")
+
+
+def _position(served: DecisionServed, offset: int) -> int:
+    """Where the log must be folded to; for one that read nothing stored, where it stands itself."""
+    stored = any(name.startswith(SERVICE) for name in served.feature_versions)
+    return served.feature_position if stored and not _on_defaults(served) else offset
 
 
 def _situation(records: Iterable[Record], each: _Pending) -> _Situation:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from headset.features.store import OnlineStore
 
 _BATCH = 1_000
-_SUBJECT = "snapshot:features"
 _logger = logging.getLogger("headset.features")
 
 
@@ -42,11 +41,12 @@ class Snapshot:
     def __init__(self, path: Path, vault: Vault) -> None:
         self._path = path
         self._vault = vault
+        self._subject = f"snapshot:{path.name}"
 
     def read(self) -> bytes | None:
         """What was written last; None where nothing usable is there."""
         try:
-            return self._vault.open_bytes(_SUBJECT, self._path.read_text("ascii"))  # type: ignore[arg-type]
+            return self._vault.open_bytes(self._subject, self._path.read_text("ascii"))  # type: ignore[arg-type]
         except FileNotFoundError:
             return None
         except (HeadsetError, OSError, ValueError) as error:
@@ -59,7 +59,7 @@ class Snapshot:
         Raises:
             StorageFailed: the file cannot be written; the one before is still there.
         """
-        sealed: Sealed = self._vault.seal_bytes(_SUBJECT, content)
+        sealed: Sealed = self._vault.seal_bytes(self._subject, content)
         self._vault.flush()
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         try:
@@ -72,9 +72,13 @@ class Snapshot:
             raise StorageFailed(f"{self._path} cannot be written ({error}); free disk space") from error
 
     def forget(self) -> None:
-        """Make every copy of it unreadable."""
+        """Make every copy of it unreadable.
+
+        Raises:
+            StorageFailed: a copy of the key may be left; call it again.
+        """
         self._path.unlink(missing_ok=True)
-        self._vault.destroy(_SUBJECT)
+        self._vault.destroy(self._subject)
 
 
 class Follower:
@@ -94,6 +98,7 @@ class Follower:
         self._snapshot = snapshot
         self._views: dict[str, FeatureView] = {}
         self._turn = threading.Lock()
+        self._clean_to: int | None = None
 
     @property
     def position(self) -> int:
@@ -175,31 +180,39 @@ class Follower:
     def _advance(self, head: int) -> int:
         """One batch for the versions that are current, and one for those most behind."""
         positions, read = self._positions(), 0
-        for position in sorted({max(positions.values(), default=head), min(positions.values(), default=head)}):
+        furthest = max(positions.values(), default=head)
+        if self._clean_to is None:
+            # What an empty store folds now was erased before; what a store held already may not be.
+            self._clean_to = furthest or self._log.head()
+        for position in sorted({furthest, min(positions.values(), default=head)}):
             versions = [version for version, at in positions.items() if at == position]
             if position < head:
-                read += self._fold(position, head, versions)
+                read += self._fold(position, head, versions, current=position == furthest)
         return read
 
-    def _fold(self, position: int, head: int, versions: Sequence[str]) -> int:
+    def _fold(self, position: int, head: int, versions: Sequence[str], *, current: bool) -> int:
         views = [self._views[version] for version in versions]
         limit = min(_BATCH, head - position)
         records = [one for one in self._log.read(position, limit, types=_types(views)) if one.offset <= head]
         facts = self._signals.facts(records, _signals(views))
         reached = records[-1].offset if len(records) == limit else head
+        erased = {
+            record.event.subject
+            for record in records
+            if isinstance(record.event.payload, SubjectErased) and record.offset > (self._clean_to or 0)
+        }
+        if erased and current:
+            self._erase(erased)  # first: should it fail, the next round comes by here again
         self._store.write(facts, reached, versions)
-        erased = [record for record in records if isinstance(record.event.payload, SubjectErased)]
-        if erased:
-            self._erase({record.event.subject for record in erased})
         return len(records)
 
     def _erase(self, subjects: set[str]) -> None:
         """Put the erased subjects' facts in anew: what was computed from their texts is gone from them."""
-        for conversation_id in self._conversations(subjects):
-            self._store.rewrite(self._signals.facts(self._log.conversation(conversation_id)), list(self._views))
+        records = [one for name in self._conversations(subjects) for one in self._log.conversation(name)]
+        if records:
+            self._store.rewrite(self._signals.facts(sorted(records, key=lambda one: one.offset)), list(self._views))
         if self._snapshot is not None:
             self._snapshot.forget()
-            self._snapshot.write(self._store.snapshot())
 
     def _conversations(self, subjects: set[str]) -> Iterator[str]:
         customers = set()

@@ -130,7 +130,7 @@ def show_values(
     request: HttpRequest, entity: FromPath[str], key: FromPath[str], *, vectors: FromQuery[bool] = False
 ) -> dict[str, Any]:
     """Tell the values of all views about one entity now; views that know nothing of it are named ``unknown``."""
-    return _service(request).features.values(_identifier("entity", entity), key[:_KEY_LIMIT], vectors=vectors)
+    return _service(request).features.values(_identifier("entity", entity), _key(key), vectors=vectors)
 
 
 @get("/v1/lineage/{node:str}", sync_to_thread=True, guards=[needs("read")], tags=["features"])
@@ -223,6 +223,12 @@ def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics,
 def _service(request: HttpRequest) -> Service:
     service: Service = request.app.state.service
     return service
+
+
+def _key(value: str) -> str:
+    if len(value) > _KEY_LIMIT:
+        raise InvalidInput("key", f"is {len(value)} characters long; a key has at most {_KEY_LIMIT}")
+    return value
 
 
 def _identifier(field: str, value: str) -> str:

@@ -16,7 +16,7 @@ from headset.features.store import FeatureRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from headset.features.definition import FeatureService
+    from headset.features.definition import FeatureService, FeatureView
     from headset.features.store import FeatureRow, OnlineStore
     from headset.registry.risk import RiskScorer
     from headset.serving.prediction import CustomerTurn, Prediction
@@ -72,6 +72,11 @@ class RiskPredictor:
         self._store = store
         self._versions = {service_key(service): service.version}
         self.model_version = model_version
+
+    @property
+    def views(self) -> tuple[FeatureView, ...]:
+        """The views it reads."""
+        return self._service.views
 
     def assess(self, turns: Sequence[CustomerTurn], predictions: Sequence[Prediction]) -> list[Prediction]:
         """What the intent model says of each turn, with the risk of those that belong to a conversation.
