@@ -38,6 +38,7 @@ _logger = logging.getLogger("headset")
 _CHAMPION_EVERY_S = 2.0
 _REPLIES_EVERY_S = 15.0
 _FOLLOW_EVERY_S = 0.02
+_READ_AHEAD_EVERY_S = 0.5
 _EXPIRE_EVERY_S = 60.0
 _AUDIT_EVERY_S = 5.0
 _REPORT_EVERY_S = 60.0
@@ -127,6 +128,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
             (_CHAMPION_EVERY_S, model.refresh),
             (_CHAMPION_EVERY_S, features.refresh),
             (_CHAMPION_EVERY_S, upkeep.refresh_risk),
+            (_READ_AHEAD_EVERY_S, upkeep.read_ahead),
             (_REPLIES_EVERY_S, upkeep.refresh_replies),
             (_REPLIES_EVERY_S, features.measure),
             (_EXPIRE_EVERY_S, features.expire),
@@ -166,6 +168,11 @@ class _FeatureUpkeep:
         self.store: OnlineStore = shared or parts.memory_store()
         self._follower = None if shared else parts.follower(self.store, snapshot=FEATURE_SNAPSHOT)
         self._views = _LiveViews(parts)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes read the same store."""
+        return self._follower is None
 
     def is_current(self, views: Iterable[FeatureView]) -> bool:
         """Whether these views have heard of the whole log, but for the last events."""
@@ -242,6 +249,11 @@ class _ModelUpkeep:
             _logger.info("model %s version %s serves", self._parts.config.decision.risk_model, fresh.model_version)
         if self._predictor is not None:
             self._predictor.risk = self._risk
+
+    def read_ahead(self) -> None:
+        """Let what decisions changed be read before the next turn comes."""
+        if self._risk is not None and self._features.is_shared:
+            self._risk.read_ahead(self._parts.clock.now())
 
     def refresh_replies(self) -> None:
         """Take in what agents answered since the last time, and drop what was erased."""

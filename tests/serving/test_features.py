@@ -347,3 +347,19 @@ class TestOverHttp:
         assert {"decision", "turn", "model", "view", "feature", "events", "dataset", "signal"} <= kinds
         assert client.get("/v1/lineage/sentiment").json()["root"]
         assert client.get("/v1/lineage/nothing").status_code == 404
+
+
+def test_what_a_decision_changed_is_read_ahead_of_the_next_turn(say, at_risk, caught_up, predictor, monkeypatch):
+    say("one", conversation="c-1")
+    say("one", conversation="c-2")
+    asked = []
+    true_read = MemoryStore.read
+
+    def read(self, service, requests):
+        asked.append([request.keys["conversation"] for request in requests])
+        return true_read(self, service, requests)
+
+    monkeypatch.setattr(MemoryStore, "read", read)
+    predictor.risk.read_ahead(at_risk.clock.now())
+    predictor.risk.read_ahead(at_risk.clock.now())
+    assert asked == [["c-1", "c-2"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
@@ -14,13 +15,15 @@ from headset.features.served import service_key
 from headset.features.store import FeatureRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from headset.features.definition import FeatureService, FeatureView
+    from headset.features.fact import Entity
     from headset.features.store import FeatureRow, OnlineStore
     from headset.registry.risk import RiskScorer
     from headset.serving.prediction import CustomerTurn, Prediction
 
+_READ_LATELY = 1_000
 _logger = logging.getLogger("headset.serving")
 
 
@@ -71,6 +74,7 @@ class RiskPredictor:
         self._service = service
         self._store = store
         self._versions = {service_key(service): service.version}
+        self._read_lately: deque[Mapping[Entity, str]] = deque(maxlen=_READ_LATELY)
         self.model_version = model_version
 
     @property
@@ -88,8 +92,18 @@ class RiskPredictor:
         found = dict(zip(placed, risks, strict=True))
         return [replace(prediction, risk=found.get(place)) for place, prediction in enumerate(predictions)]
 
+    def read_ahead(self, now: int) -> None:
+        """Read again what turns were decided for since the last time: the next turn then finds it in memory.
+
+        Worth it where the store is shared: by now it has heard of those turns.
+        """
+        keys = [self._read_lately.popleft() for _ in range(len(self._read_lately))]
+        if keys:
+            self._store.read(self._service, [FeatureRequest(each, now) for each in keys])
+
     def _risks(self, turns: Sequence[CustomerTurn], predictions: Sequence[Prediction]) -> list[Risk]:
         requests = [FeatureRequest(turn.keys, turn.as_of) for turn in turns]
+        self._read_lately += [turn.keys for turn in turns]
         rows = self._store.read(self._service, requests)
         read = [
             _Read(evaluate(self._service, row.values, prediction.request_columns(turn)), row)
