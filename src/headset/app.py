@@ -214,6 +214,8 @@ class Installation:
             name,
             log=self.log,
             registry=self.registry,
+            catalogue=self.catalogue,
+            risk_model=self.config.decision.risk_model,
             decisions=lambda: closing(self.decisions.open()),
             limit=limit,
         )

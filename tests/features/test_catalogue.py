@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from headset.core.clock import ManualClock
 from headset.core.errors import Conflict, InvalidInput, NotFound, StorageFailed
 from headset.core.ids import Ids
 from headset.events.memory import MemoryLog
-from headset.events.schema import Event, FeatureViewApplied
+from headset.events.schema import Event, FeatureServiceApplied, FeatureViewApplied
 from headset.features.aggregation import Count, Last, Mean
 from headset.features.catalogue import Catalogue
 from headset.features.definition import Feature, FeatureService, FeatureView
@@ -336,6 +337,30 @@ def test_a_definition_that_cannot_be_read_is_a_failure_that_is_named(home):
     home.log.append([event])
     with pytest.raises(StorageFailed, match=r"the catalogue of features cannot be read"):
         home.catalogue.views()
+
+
+def test_all_versions_ever_applied_are_listed_also_those_that_cannot_be_read_any_more(home):
+    longer = view(LONGER, TURNS)
+    home.apply(MOOD, PACE, service(MOOD), commit="c1")
+    home.clock.advance(1)
+    home.apply(longer, service(longer), commit="c2")
+    told = [(each.name, each.definition, each.live, each.commit) for each in home.catalogue.view_versions()]
+    assert told[0] == ("mood", longer, True, "c2")
+    assert sorted(told[1:], key=lambda each: each[0]) == [("mood", MOOD, False, "c1"), ("pace", PACE, False, "c1")]
+    assert home.catalogue.view_versions()[0].when == "2027-01-15T08:00:01.000000Z"
+    told = [(each.version, each.definition, each.live) for each in home.catalogue.service_versions()]
+    assert told == [(reads.version, reads, live) for reads, live in ((service(longer), True), (service(MOOD), False))]
+
+    home.apply(MOOD, commit="c3")  # again: it is the newest, and live
+    assert next((each.definition, each.live) for each in home.catalogue.view_versions()) == (MOOD, True)
+    assert not any(each.live for each in home.catalogue.service_versions())
+    old = (FeatureViewApplied, "view", "{}"), (FeatureServiceApplied, "service", '{"name": "old"}')
+    for number, (kind, name, definition) in enumerate(old, 7):
+        payload = kind(name=name, version="v", definition=definition, commit="")
+        home.log.append([Event(event_id=UUID(int=number), event_time=1, subject="x", source="x", payload=payload)])
+    assert next((each.name, each.definition) for each in home.catalogue.view_versions()) == ("view", None)
+    assert next((each.name, each.live) for each in home.catalogue.service_versions()) == ("service", True)
+    assert home.catalogue.applied("service", "v") is None
 
 
 FEATURES = {"sentiment": (SENTIMENT, LONGER), "turns": (TURNS, MORE_TURNS), "last": (LAST,)}

@@ -55,6 +55,7 @@ def test_parquet_is_known_by_its_content(tmp_path, moments):
         (b"as_of\n" + b"9" * 30 + b"\n", r"row 1: 9{30} microseconds"),
         (b"as_of,customer\n1\n", r"rows\.csv: is not CSV with one header line, in UTF-8 \("),
         (b"as_of,customer\n\xff\xfe\xff,a\n", r"rows\.csv"),
+        (b"as_of,caf\xe9\n1,a\n", r"rows\.csv: is not CSV with one header line, in UTF-8 \('utf-8' codec"),
         (b"PAR1 and no more", r"rows\.csv: is not Parquet \("),
     ],
 )
@@ -84,6 +85,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         read_rows(tmp_path / "gone.csv")
     with pytest.raises(InvalidInput, match=r"cannot be read \(Is a directory"):
         read_rows(tmp_path)
+    latin = pa.array([b"caf\xe9"]).view(pa.string())
+    pq.write_table(pa.table({"as_of": [NOON_US], "customer": latin}), tmp_path / "rows.parquet")
+    with pytest.raises(InvalidInput, match=r"is not Parquet .*Invalid UTF8"):
+        read_rows(tmp_path / "rows.parquet")
     (tmp_path / "rows.parquet").write_text("as_of\n1\n")
     with pytest.raises(InvalidInput, match=r"begins with b'as_o', so it is not Parquet"):
         read_rows(tmp_path / "rows.parquet")

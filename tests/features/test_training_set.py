@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from uuid import UUID
 
 import numpy as np
@@ -19,9 +20,9 @@ from headset.events.vault import Vault
 from headset.features.aggregation import Count, Ewma, First, Last, Max, Mean, Quantile, Sum, VectorMean
 from headset.features.batch import History
 from headset.features.definition import Feature, FeatureService, FeatureView
-from headset.features.expression import column
+from headset.features.expression import column, seconds_since
 from headset.features.fact import Fact
-from headset.features.log_history import log_history
+from headset.features.log_history import event_types, log_history, signals_of
 from headset.features.sentiment import Sentiment
 from headset.features.signal import SignalReader
 from headset.features.static_encoder import load_encoder
@@ -195,6 +196,15 @@ def test_a_training_set_is_the_same_after_the_log_has_grown(log, reader):
     assert (before.position, after.position, again.position) == (1, 3, 1)
 
 
+def test_views_say_which_events_and_signals_they_are_made_of():
+    wait = Feature(name="wait", expression=seconds_since("HandoffRequested"), aggregation=Mean(), window="1 h")
+    mixed = replace(MOOD, features=(wait, VECTOR))
+    assert event_types([mixed, OUTCOME]) == {"TurnReceived", "HandoffRequested", "OutcomeRecorded"}
+    assert signals_of([mixed]) == {"embedding"}
+    assert signals_of([MOOD, OUTCOME]) == {"sentiment"}
+    assert event_types([]) == signals_of([]) == set()
+
+
 def test_only_what_the_views_need_is_read(log, reader):
     log.append([turn(1, START, None), event(2, START, OutcomeRecorded(csat=1.0))])
     fractions = []
@@ -257,9 +267,28 @@ def test_a_file_gives_back_the_set_and_any_other_is_refused(history, tmp_path):
     with pytest.raises(InvalidInput, match="is not Parquet"):
         TrainingSet.read(tmp_path / "text.parquet")
     stored = pq.read_table(path)
+    for damaged in (b"{", b'{"service": 1}', b'{"service": "\xff"}'):
+        pq.write_table(stored.replace_schema_metadata(dict.fromkeys(stored.schema.metadata, damaged)), path)
+        with pytest.raises(InvalidInput, match="is damaged: what it says of its features is lost; make it again"):
+            TrainingSet.read(path)
     pq.write_table(stored.slice(1), path)
     with pytest.raises(InvalidInput, match="was changed after it was written"):
         TrainingSet.read(path)
+
+
+def test_of_a_file_with_one_bit_turned_nothing_or_the_same_table_is_read(history, tmp_path, seed):
+    history.add([fact(1, START, 0.5)])
+    path = tmp_path / "set.parquet"
+    made = build_training_set(SERVICE, rows_at(START, label=["yes"]), history=history, position=1)
+    made.write(path)
+    whole = path.read_bytes()
+    rng = random.Random(seed)
+    for _ in range(300):
+        content = bytearray(whole)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        with suppress(InvalidInput):
+            assert TrainingSet.read(path).table.to_pylist() == made.table.to_pylist()
 
 
 _columns = st.one_of(

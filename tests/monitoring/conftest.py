@@ -26,6 +26,7 @@ from headset.events.schema import (
     TurnReceived,
 )
 from headset.features.aggregation import Count, Mean
+from headset.features.catalogue import Catalogue
 from headset.features.definition import Feature, FeatureService, FeatureView
 from headset.features.expression import column, seconds_since
 from headset.features.on_demand import OnDemandFeature
@@ -83,7 +84,9 @@ class World:
         self.clock = ManualClock(NOON - 3 * 86_400 * SECOND)
         self.log = MemoryLog(self.clock)
         self.folder = folder
-        self.registry = Registry(self.log, folder, folder / "models", self.clock, Ids(self.clock, random.Random(seed)))
+        ids = Ids(self.clock, random.Random(seed))
+        self.registry = Registry(self.log, folder, folder / "models", self.clock, ids)
+        self.catalogue = Catalogue(self.log, folder, self.clock, ids)
         self.record = Projector(self.log, DecisionRecord(), folder / "decisions.db")
         self.count = 0
 
@@ -130,10 +133,12 @@ class World:
         return closing(DecisionTable(self.folder / "decisions.db", self.folder / "days").open())
 
     def trace(self, name, **more):
-        return trace(name, log=self.log, registry=self.registry, decisions=self.decisions, **more)
+        parts = {"log": self.log, "catalogue": self.catalogue, "registry": self.registry}
+        return trace(name, **parts, decisions=self.decisions, **more)
 
     def close(self):
         self.record.close()
+        self.catalogue.close()
         self.registry.close()
 
 
@@ -156,6 +161,8 @@ def world(tmp_path, seed):
     world.clock.advance(3 * 86_400 - 100)
     world.say("t0", -90_000, of="c-0")  # before the customer's day
     world.say("t1", -50_000, of="c-0")
+    started = ConversationStarted(queue="billing", segment="region=north", customer_id="ana")
+    world.tell(started, at=NOON - 61 * SECOND, of="c-1", subject="customer:ana")
     world.say("a", -60, sentiment=-0.5)
     world.say("b", -30, speaker="agent", speaker_id="kim")
     world.say("c", -20, subject="customer:bob", of="c-2")
@@ -198,7 +205,6 @@ def world(tmp_path, seed):
         latency_ms=1.0,
     )
     world.tell(shadowed, of="c-1", subject="customer:ana", event_id=SHADOW)
-    world.tell(ConversationStarted(queue="billing"), of="c-1", subject="customer:ana")
     yield world
     world.close()
 

@@ -9,14 +9,16 @@ from rich.console import Console
 
 from headset.core.clock import iso
 from headset.core.errors import InvalidInput, NotFound
-from headset.events.schema import FeatureViewApplied
+from headset.events.schema import ConversationStarted, FeatureServiceApplied, FeatureViewApplied, HandoffAccepted
 from headset.features.aggregation import Count
-from headset.features.definition import Feature
+from headset.features.definition import Feature, FeatureView
 from headset.monitoring.lineage import trace as tracing
 from headset.monitoring.lineage.graph import Lineage
 from headset.monitoring.lineage.tree import render
 
 from .conftest import CODE, DECISION, HABIT, MOOD, NOON, OTHER_CODE, SECOND, SERVICE, SHADOW
+
+OTHER = "00000000-0000-0000-0000-00000000ffff"
 
 
 def labels(lineage, kind):
@@ -59,7 +61,7 @@ def test_source_events_are_those_in_the_windows_that_the_features_had_heard_of(w
     found = world.trace(DECISION, limit=1)
     mood, habit = (found.targets(f"view:{view.name}@{view.version}", "events")[0].details for view in (MOOD, HABIT))
     assert (mood["count"], mood["key"], mood["first"]) == (1, "c-1", iso(NOON - 60 * SECOND))
-    record = next(r for r in world.log.conversation("c-1") if r.event.payload.turn_id == "a")
+    record = next(r for r in world.log.conversation("c-1") if getattr(r.event.payload, "turn_id", "") == "a")
     assert mood["event_ids"] == [str(record.event.event_id)]
     # The customer's turns of one day, the agent's among them (the view has no filter), of both conversations.
     assert (habit["count"], habit["key"], habit["first"]) == (3, "ana", iso(NOON - 50_000 * SECOND))
@@ -81,14 +83,62 @@ def test_a_shadow_decision_and_one_whose_model_or_definition_is_unknown_are_trac
     assert found.of("model")[0].details["problem"].startswith("not registered")
     assert found.node(found.root).details["shadow_of"] == DECISION
 
-    world.tell(FeatureViewApplied(name="old", version="v", definition='{"no":"view"}', commit=""))
-    other = "00000000-0000-0000-0000-00000000ffff"
-    world.tell(
-        world.served(decision_id=other, feature_versions={"old.x": "1", "mood.turns": "2"}), of="c-1", event_id=other
-    )
-    found = world.trace(other)
+    world.tell(FeatureViewApplied(name="old", version="v", definition='{"no":"view"}', commit=OTHER_CODE))
+    world.tell(FeatureServiceApplied(name="lost", version="v", definition="{}", commit=OTHER_CODE))
+    read = {"old.x": "1", "mood.turns": "2", "service.lost": "v"}
+    world.tell(world.served(decision_id=OTHER, feature_versions=read), of="c-1", event_id=OTHER)
+    found = world.trace(OTHER)
+    assert "problem" in found.node("view:service").details
+    old = world.trace("old").node("view:old@v")
+    assert old.details["problem"] == "this Headset cannot read its definition"
+    assert labels(world.trace(OTHER_CODE), "service") == ["feature service lost"]
     assert found.node("view:old").details["problem"].startswith("no definition on record")
     assert found.node("view:mood").details["problem"].startswith("no definition on record")
+
+
+def test_features_are_traced_to_the_agent_and_the_queue_that_their_conversation_had(world):
+    def counted(entity, event):
+        count = Feature(name="count", aggregation=Count(), window="1 d")
+        return FeatureView(name=entity, entity=entity, event=event, features=(count,), owner="care", description="")
+
+    views = [counted("agent", "HandoffAccepted"), counted("queue", "TurnReceived"), counted("segment", "TurnReceived")]
+    for view in views:
+        world.apply(view)
+    for agent, of, at in (("kim", "c-9", 1), ("kim", "c-1", 2), ("lee", "c-1", 3)):
+        world.tell(HandoffAccepted(agent_id=agent), at=NOON + at * SECOND, of=of)
+    world.say("e", 4, queue="billing", segment="region=north")
+    world.say("f", 5, queue="sales", segment="region=north")
+    read = {f"{view.name}.count": view.versions["count"] for view in views}
+    served = world.served(decision_id=OTHER, turn_id="f", feature_versions=read, feature_position=world.log.head() - 1)
+    world.tell(served, at=NOON + 6 * SECOND, of="c-1", event_id=OTHER)
+    world.tell(ConversationStarted(queue="later"), of="c-1")
+    fed = {node.details["entity"]: node.details for node in world.trace(OTHER).of("events")}
+    assert {entity: (known["key"], known["count"]) for entity, known in fed.items()} == {
+        "agent": ("kim", 2),
+        "queue": ("billing", 2),
+        "segment": ("region=north", 1),
+    }
+
+
+def test_a_service_stands_for_its_features_in_the_version_that_was_read(world):
+    world.apply(replace(SERVICE, only=("mood.turns",), on_demand=()))
+    served = world.served(decision_id=OTHER, feature_versions={"service.risk": SERVICE.version})
+    world.tell(served, of="c-1", event_id=OTHER)
+    found = world.trace(OTHER)
+    read = {node.id for node in found.targets(found.root, "view")}
+    assert read == {f"view:mood@{MOOD.version}", f"view:habit@{HABIT.version}", "view:on_demand"}
+    assert {node.id for node in found.of("feature")} == {
+        f"feature:{name}@{of}" for name, of in SERVICE.versions.items()
+    }
+
+
+def test_the_risk_is_of_the_model_that_is_configured_for_it(world):
+    world.register("ending", commit=OTHER_CODE)
+    found = world.trace(DECISION, risk_model="ending")
+    assert [node.label for node in found.targets(found.root, "model")] == ["intent 1 (champion)", "ending 1"]
+    (made,) = world.trace("ending@1", risk_model="ending").of("decisions")
+    assert (made.details["count"], made.details["queues"]) == (1, ["billing"])
+    assert not world.trace("model:risk@1", risk_model="ending").of("decisions")
 
 
 @pytest.mark.parametrize("ask", ["mood", "view:mood", f"mood@{MOOD.version}", "mood.sentiment", "satisfaction"])

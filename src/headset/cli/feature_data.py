@@ -24,13 +24,13 @@ from headset.cli.terminal import (
     read_config,
 )
 from headset.core.clock import MICROSECONDS
-from headset.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from headset.features.audit import Verified
     from headset.features.definition import FeatureService
+    from headset.monitoring.lineage.graph import Lineage
 
 __all__ = ["features"]
 
@@ -122,24 +122,28 @@ def lineage(
     json: JsonOption = False,
 ) -> None:
     """Tell where a decision comes from; of anything else, who breaks if it changes."""
-    from headset.backends.openlineage import run_events, send_events, write_events
     from headset.monitoring.lineage.tree import render
 
     with open_installation(read_config(home)) as parts:
         found = parts.lineage(name, limit=limit)
     if openlineage is not None:
-        events = run_events(found)
-        if not events:
-            raise InvalidInput("openlineage", f"{name!r} leads to no training run; name a decision or model@version")
-        if openlineage.startswith(("http://", "https://")):
-            send_events(events, openlineage)
-        else:
-            write_events(events, Path(openlineage))
-        err.print(f"{len(events)} OpenLineage events written to {openlineage}", highlight=False, soft_wrap=True)
+        _export(found, openlineage)
     if json:
         print_json(found)
     else:
         out.print(render(found))
+
+
+def _export(found: Lineage, target: str) -> None:
+    """Write its training runs as OpenLineage to a file, or send them to a URL."""
+    from headset.backends.openlineage import run_events, send_events, write_events
+
+    events = run_events(found)
+    if target.startswith(("http://", "https://")):
+        send_events(events, target)
+    else:
+        write_events(events, Path(target))
+    err.print(f"{len(events)} OpenLineage events written to {target}", highlight=False, soft_wrap=True)
 
 
 def _computable(service: FeatureService, columns: Sequence[str]) -> tuple[FeatureService, dict[str, list[str]]]:

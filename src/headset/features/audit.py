@@ -278,7 +278,7 @@ class Audit:
         self, service: FeatureService | None, each: _Pending, at: _Situation, known: dict[str, Any]
     ) -> dict[str, Any]:
         if service is None:
-            raise _Unverifiable("definition not applied")
+            raise _Unverifiable("definition not on record")
         if self._follower.furthest > each.position:
             raise _Unverifiable("saw less of the log than was waited for")
         self._follower.catch_up(until=each.position)

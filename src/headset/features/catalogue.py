@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from headset.events.log import Log, Record
     from headset.features.plan import Plan
 
-    Definition = TypeVar("Definition", FeatureView, FeatureService)
-
+Definition = TypeVar("Definition", FeatureView, FeatureService)
 What = Literal["view", "service"]
 
 
@@ -57,6 +56,26 @@ class Entry(Struct, frozen=True, kw_only=True):
     live: bool
     commit: str
     when: str
+
+
+class AppliedVersion(Struct, Generic[Definition], frozen=True, kw_only=True):
+    """A version of a view or a service that is live or was.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        live: Whether it still is.
+        commit: The code it was last applied from; "" where nobody knows.
+        when: When that was, ISO 8601.
+        definition: None where this Headset cannot read it.
+    """
+
+    name: str
+    version: str
+    live: bool
+    commit: str
+    when: str
+    definition: Definition | None
 
 
 class CatalogueProjection:
@@ -149,10 +168,10 @@ class Catalogue:
         return self.resolve(found[0])
 
     def applied(self, name: str, version: str) -> FeatureService | None:
-        """A service in a version that is live or was; None where it was never applied.
+        """A service in a version that is live or was; None where it was never applied or has become unreadable.
 
         Raises:
-            StorageFailed: it cannot be read.
+            StorageFailed: the catalogue cannot be read.
         """
         with self._reading() as connection:
             row = connection.execute(
@@ -160,7 +179,7 @@ class Catalogue:
                 " AND definition IS NOT NULL ORDER BY place DESC",
                 (name, version),
             ).fetchone()
-            return None if row is None else msgspec.json.decode(row[0], type=FeatureService)
+            return None if row is None else _readable(row[0], FeatureService)
 
     def resolve(self, service: FeatureService) -> FeatureService:
         """``service``, read from live views: each of its views replaced by a live one with the same features.
@@ -194,6 +213,22 @@ class Catalogue:
                 Entry(what=what, name=known, version=version, live=bool(live), commit=commit, when=iso(when))
                 for what, known, version, live, commit, when in rows
             ]
+
+    def view_versions(self) -> list[AppliedVersion[FeatureView]]:
+        """All versions of views that were ever applied, the one applied last first.
+
+        Raises:
+            StorageFailed: the catalogue cannot be read.
+        """
+        return self._versions("view", FeatureView)
+
+    def service_versions(self) -> list[AppliedVersion[FeatureService]]:
+        """All versions of services that were ever applied, the one applied last first.
+
+        Raises:
+            StorageFailed: the catalogue cannot be read.
+        """
+        return self._versions("service", FeatureService)
 
     @property
     def position(self) -> int:
@@ -252,6 +287,26 @@ class Catalogue:
             )
             return [msgspec.json.decode(definition, type=kind) for (definition,) in rows]
 
+    def _versions(self, what: What, kind: type[Definition]) -> list[AppliedVersion[Definition]]:
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT name, version, place IN (SELECT place FROM live), code, event_time, definition FROM entry"
+                " WHERE place IN (SELECT max(place) FROM entry WHERE what = ? AND definition IS NOT NULL"
+                " GROUP BY name, version) ORDER BY place DESC",
+                (what,),
+            )
+            return [
+                AppliedVersion(
+                    name=name,
+                    version=version,
+                    live=bool(live),
+                    commit=commit,
+                    when=iso(when),
+                    definition=_readable(definition, kind),
+                )
+                for name, version, live, commit, when, definition in rows
+            ]
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         self._projector.catch_up()
@@ -273,6 +328,13 @@ def features_of(features: dict[str, str], view: str) -> set[tuple[str, str]]:
     """Those of ``features``, by ``view.feature``, that are of ``view``, with their versions."""
     parts = ((*name.split(".", 1), version) for name, version in features.items())
     return {(feature, version) for owner, feature, version in parts if owner == view}
+
+
+def _readable(definition: str, kind: type[Definition]) -> Definition | None:
+    try:
+        return msgspec.json.decode(definition, type=kind)
+    except (msgspec.DecodeError, HeadsetError):
+        return None
 
 
 def _listed(names: Iterable[str]) -> str:

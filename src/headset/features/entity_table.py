@@ -67,21 +67,27 @@ def _read(path: Path) -> pa.Table:
             beginning = file.read(len(_MAGIC))
             file.seek(0)
             if beginning == _MAGIC:
-                return pq.read_table(file)
+                return _whole(pq.read_table(file))
     except OSError as error:
         raise InvalidInput("rows", f"{path} cannot be read ({error.strerror or error}); name a file that can") from None
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InvalidInput(path.name, f"is not Parquet ({_reason(error)}); write it again") from None
     if not beginning:
         raise InvalidInput(path.name, "is empty; give CSV with a header line, or Parquet")
     if path.suffix == ".parquet":
         raise InvalidInput(path.name, f"begins with {beginning!r}, so it is not Parquet; write it again")
     try:
-        return _read_csv(path)
-    except pa.ArrowException as error:
+        return _whole(_read_csv(path))
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InvalidInput(
             path.name, f"is not CSV with one header line, in UTF-8 ({_reason(error)}); write it again"
         ) from None
+
+
+def _whole(table: pa.Table) -> pa.Table:
+    """``table``, if all names and texts in it are UTF-8, which readers do not look at."""
+    table.validate(full=True)
+    return table
 
 
 def _reason(error: Exception) -> str:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from headset.core.errors import HeadsetError, InvalidInput, StorageFailed
 from headset.events.schema import SubjectErased
+from headset.features.log_history import event_types, signals_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from headset.events.log import Log
@@ -193,8 +194,12 @@ class Follower:
     def _fold(self, position: int, head: int, versions: Sequence[str], *, current: bool) -> int:
         views = [self._views[version] for version in versions]
         limit = min(_BATCH, head - position)
-        records = [one for one in self._log.read(position, limit, types=_types(views)) if one.offset <= head]
-        facts = self._signals.facts(records, _signals(views))
+        records = [
+            one
+            for one in self._log.read(position, limit, types=event_types(views) | {SubjectErased.__name__})
+            if one.offset <= head
+        ]
+        facts = self._signals.facts(records, signals_of(views))
         reached = records[-1].offset if len(records) == limit else head
         erased = {
             record.event.subject
@@ -228,15 +233,3 @@ class Follower:
             for record in records:
                 if record.event.subject in customers and record.event.conversation_id is not None:
                     yield record.event.conversation_id
-
-
-def _types(views: Iterable[FeatureView]) -> set[str]:
-    """The event types that these views are made of; erasures concern all."""
-    found = {SubjectErased.__name__}
-    for view in views:
-        found |= {view.event, *(marker.event for marker in view.markers)}
-    return found
-
-
-def _signals(views: Iterable[FeatureView]) -> set[str]:
-    return set().union(*(view.columns for view in views)) & {"embedding", "sentiment"}

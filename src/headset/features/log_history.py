@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from headset.features.batch import History
 from headset.features.signal import SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from headset.events.log import Log
+    from headset.features.batch import History
     from headset.features.definition import FeatureView
     from headset.features.signal import SignalReader
 
@@ -52,10 +52,11 @@ def log_history(
     Raises:
         StorageFailed: the log, or a text in it, cannot be read.
     """
+    from headset.features.batch import History  # noqa: PLC0415 - whoever only serves features does not need it
+
     head = log.head()
     position = head if until is None else min(until, head)
-    types = event_types(views)
-    wanted = set(SIGNALS).intersection(*[set().union(*(view.columns for view in views))])
+    types, wanted = event_types(views), signals_of(views)
     history = History()
     newest = max((record.event.append_time for record in log.read(position - 1, 1)), default=0) if position > 0 else 0
     after = 0
@@ -73,6 +74,11 @@ def log_history(
     return LogHistory(history, position, newest)
 
 
-def event_types(views: Sequence[FeatureView]) -> set[str]:
+def event_types(views: Iterable[FeatureView]) -> set[str]:
     """The types of event that ``views`` are made of, those their response times look at included."""
     return {name for view in views for name in (view.event, *(marker.event for marker in view.markers))}
+
+
+def signals_of(views: Iterable[FeatureView]) -> set[str]:
+    """The signals that ``views`` are made of; see :data:`~headset.features.signal.SIGNALS`."""
+    return {name for view in views for name in SIGNALS if name in view.columns}

@@ -92,16 +92,22 @@ class TrainingSet(Struct, frozen=True):
         try:
             with path.open("rb") as file:
                 table = pq.read_table(file)
+            table.validate(full=True)
         except OSError as error:
             raise InvalidInput(
                 "path", f"{path} cannot be read ({error.strerror or error}); name a file that can"
             ) from None
-        except pa.ArrowException:
+        except (pa.ArrowException, UnicodeDecodeError):
             raise InvalidInput("path", f"{path} is not Parquet; make it with 'headset features backfill'") from None
         metadata = table.schema.metadata or {}
         if _KEY not in metadata:
             raise InvalidInput("path", f"{path} is no training set; make one with 'headset features backfill'")
-        described = msgspec.json.decode(metadata[_KEY], type=_Description)
+        try:
+            described = msgspec.json.decode(metadata[_KEY], type=_Description)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise InvalidInput(
+                "path", f"{path} is damaged: what it says of its features is lost; make it again"
+            ) from None
         table = table.replace_schema_metadata()
         if fingerprint(table) != described.fingerprint:
             raise InvalidInput("path", f"{path} was changed after it was written; make it again")

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from headset.core.clock import iso
 from headset.core.errors import InvalidInput, NotFound
 from headset.features.fact import COLUMNS
-from headset.monitoring.lineage.applied import read_applied
 from headset.monitoring.lineage.graph import Graph
 from headset.monitoring.lineage.origin import add_model, add_version, add_view
-from headset.monitoring.lineage.trace import RISK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import duckdb
 
-    from headset.events.log import Log
-    from headset.monitoring.lineage.applied import AppliedService, AppliedView
+    from headset.features.catalogue import AppliedVersion, Catalogue
+    from headset.features.definition import FeatureService, FeatureView
     from headset.monitoring.lineage.graph import Lineage
     from headset.registry.store import ModelVersion, Registry
 
@@ -34,32 +32,41 @@ class _Made(NamedTuple):
     queues: list[str]
 
 
-def trace_impact(name: str, *, log: Log, registry: Registry, decisions: duckdb.DuckDBPyConnection) -> Lineage:
+def trace_impact(
+    name: str,
+    *,
+    catalogue: Catalogue,
+    registry: Registry,
+    decisions: duckdb.DuckDBPyConnection,
+    risk_model: str = "risk",
+) -> Lineage:
     """All that depends on something.
 
     Args:
         name: A view (``mood``), a feature (``mood.sentiment``), both perhaps with a version (``mood@3f2a…``), an event
             type, a data set, a model (``intent``) or its version (``intent@3``, ``intent@champion``), or a commit (its
             first 7 digits or more). Where the name says two things, put the kind before it: ``view:mood``.
-        log: Says which definitions were applied.
+        catalogue: The definitions of features.
         registry: The models.
         decisions: Has the view ``decisions``; see :meth:`~headset.feedback.table.DecisionTable.open`.
+        risk_model: Name of the model that decisions asked for a risk.
 
     Raises:
         NotFound: nothing has this name; the message lists what there is.
         InvalidInput: several things have it.
-        StorageFailed: the log or the registry cannot be read.
+        StorageFailed: the catalogue or the registry cannot be read.
     """
-    return _Impact(log, registry, decisions).of(name)
+    return _Impact(catalogue, registry, _made(decisions, risk_model)).of(name)
 
 
 class _Impact:
-    def __init__(self, log: Log, registry: Registry, decisions: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, catalogue: Catalogue, registry: Registry, made: Mapping[tuple[str, str], _Made]) -> None:
         self._graph = Graph()
         self._registry = registry
-        self._applied = read_applied(log)
+        self._views = catalogue.view_versions()
+        self._services = [service for service in catalogue.service_versions() if service.live]
         self._models = registry.versions()
-        self._made = _made(decisions)
+        self._made = made
 
     def of(self, name: str) -> Lineage:
         kinds: dict[str, Callable[[str], str | None]] = {
@@ -89,7 +96,7 @@ class _Impact:
 
     def _view(self, name: str) -> str | None:
         name, _, version = name.partition("@")
-        views = [view for view in self._applied.views if view.name == name and view.version.startswith(version)]
+        views = [view for view in self._views if view.name == name and view.version.startswith(version)]
         if not views:
             return None
         root = self._graph.add("view", name, f"view {name}", name=name)
@@ -102,7 +109,7 @@ class _Impact:
         name, _, version = name.partition("@")
         versions = {
             given: known
-            for view in reversed(self._applied.views)
+            for view in reversed(self._views)
             for feature, given in self._given_by(view).items()
             if feature == name and given.startswith(version)
             for known in [view]
@@ -120,7 +127,7 @@ class _Impact:
         if name not in COLUMNS:
             return None
         root = self._graph.add("event", name, f"events of type {name}", name=name)
-        for view in self._applied.views:
+        for view in self._views:
             read = view.definition and {view.definition.event, *(one.event for one in view.definition.markers)}
             if read and name in read:
                 node = add_view(self._graph, view, source=(root, "folded by"))
@@ -147,7 +154,7 @@ class _Impact:
             return None
         if version:
             (known,) = versions
-            node = add_model(self._graph, self._registry, self._applied, name, known.version, source=None)
+            node = add_model(self._graph, self._registry, self._views, name, known.version, source=None)
             self._add_made(node, known)
             return node
         root = self._graph.add("model", name, f"model {name}", model=name)
@@ -159,8 +166,8 @@ class _Impact:
         if len(name) < _SHORTEST_COMMIT:
             return None
         models = [known for known in self._models if known.made.commit.startswith(name)]
-        views = [view for view in self._applied.views if view.commit.startswith(name)]
-        services = [service for service in self._applied.services if service.commit.startswith(name)]
+        views = [view for view in self._views if view.commit.startswith(name)]
+        services = [service for service in self._services if service.commit.startswith(name)]
         if not (models or views or services):
             return None
         root = self._graph.add("commit", name, f"commit {name}", commit=name)
@@ -177,21 +184,23 @@ class _Impact:
         return root
 
     @staticmethod
-    def _given_by(view: AppliedView) -> dict[str, str]:
+    def _given_by(view: AppliedVersion[FeatureView]) -> dict[str, str]:
         versions = view.definition.versions if view.definition else {}
         return {f"{view.name}.{feature}": version for feature, version in versions.items()}
 
     def _add_readers(self, node: str, features: dict[str, str]) -> None:
         """Services and models that read any of ``features`` in this version."""
         services = {}
-        for service in self._applied.services:
+        for service in self._services:
             if service.definition and features.items() & service.definition.stored.items():
                 services[service.name] = self._add_service(service, (node, "read by"), features)
         for known in self._models:
             if known.made.features.items() & features.items():
                 self._add_model(known, (services.get(known.made.feature_service, node), "read by"))
 
-    def _add_service(self, service: AppliedService, source: tuple[str, str], features: Mapping[str, str]) -> str:
+    def _add_service(
+        self, service: AppliedVersion[FeatureService], source: tuple[str, str], features: Mapping[str, str]
+    ) -> str:
         definition = service.definition
         node = self._graph.add(
             "service",
@@ -202,7 +211,7 @@ class _Impact:
             version=service.version,
             owner=definition and definition.owner,
             description=definition and definition.description,
-            applied=service.applied,
+            applied=service.when,
             commit=service.commit,
         )
         for one in definition.on_demand if definition else ():
@@ -233,7 +242,7 @@ class _Impact:
 
     def _unknown(self, name: str) -> NotFound:
         known = {
-            "views": {view.name for view in self._applied.views},
+            "views": {view.name for view in self._views},
             "data sets": {model.made.dataset for model in self._models},
             "models": {model.model for model in self._models},
         }
@@ -245,15 +254,13 @@ class _Impact:
         )
 
 
-def _made(decisions: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], _Made]:
+def _made(decisions: duckdb.DuckDBPyConnection, risk_model: str) -> dict[tuple[str, str], _Made]:
     """What each model version made, in the decision record; a decision counts for the risk model that was asked too."""
-    sources = (
-        "SELECT model, model_version, event_time, queue FROM decisions",
-        f"SELECT '{RISK}', risk_version, event_time, queue FROM decisions WHERE risk_version IS NOT NULL",  # noqa: S608
-    )
     rows = decisions.execute(
-        f"SELECT model, model_version, count(*), epoch_us(max(event_time)),"  # noqa: S608 - made of constants
-        f" list_sort(list(DISTINCT queue) FILTER (WHERE queue IS NOT NULL))"
-        f" FROM ({' UNION ALL '.join(sources)}) GROUP BY ALL"
+        "SELECT model, model_version, count(*), epoch_us(max(event_time)),"
+        " list_sort(list(DISTINCT queue) FILTER (WHERE queue IS NOT NULL))"
+        " FROM (SELECT model, model_version, event_time, queue FROM decisions UNION ALL"
+        " SELECT ?, risk_version, event_time, queue FROM decisions WHERE risk_version IS NOT NULL) GROUP BY ALL",
+        [risk_model],
     ).fetchall()
     return {(model, version): _Made(count, last, queues or []) for model, version, count, last, queues in rows}

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 from headset.core.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from headset.monitoring.lineage.applied import Applied, AppliedView
+    from headset.features.catalogue import AppliedVersion
+    from headset.features.definition import FeatureView
     from headset.monitoring.lineage.graph import Graph
     from headset.registry.store import ModelVersion, Registry
 
+    Views = Sequence[AppliedVersion[FeatureView]]
+
 
 def add_model(
-    graph: Graph, registry: Registry, applied: Applied, model: str, version: str, *, source: tuple[str, str] | None
+    graph: Graph, registry: Registry, views: Views, model: str, version: str, *, source: tuple[str, str] | None
 ) -> str:
     """A model version with the run that made it, and what this read; gives the node's id."""
     try:
@@ -49,7 +52,7 @@ def add_model(
         graph.add(
             "service", made.feature_service, f"feature service {made.feature_service}", source=(run, "read features of")
         )
-    add_features(graph, applied, made.features, source=(run, "read"))
+    add_features(graph, views, made.features, source=(run, "read"))
     return node
 
 
@@ -72,8 +75,8 @@ def add_version(graph: Graph, known: ModelVersion, *, source: tuple[str, str] | 
 
 
 def add_features(
-    graph: Graph, applied: Applied, versions: Mapping[str, str], *, source: tuple[str, str]
-) -> dict[str, AppliedView]:
+    graph: Graph, views: Views, versions: Mapping[str, str], *, source: tuple[str, str]
+) -> dict[str, AppliedVersion[FeatureView]]:
     """Features by ``view.feature`` under their views, and signals; gives the views on record by node id."""
     found = {}
     by_view: dict[str, dict[str, str]] = {}
@@ -84,7 +87,7 @@ def add_features(
         else:
             by_view.setdefault(view, {})[feature] = version
     for name, features in by_view.items():
-        known = applied.view(name, features)
+        known = _giving(views, name, features)
         node = _add_view(graph, name, known, source)
         if known is not None:
             found[node] = known
@@ -94,7 +97,7 @@ def add_features(
     return found
 
 
-def add_view(graph: Graph, known: AppliedView, *, source: tuple[str, str] | None) -> str:
+def add_view(graph: Graph, known: AppliedVersion[FeatureView], *, source: tuple[str, str] | None) -> str:
     """A view as it was applied, without the code it came from."""
     view = known.definition
     return graph.add(
@@ -105,7 +108,7 @@ def add_view(graph: Graph, known: AppliedView, *, source: tuple[str, str] | None
         name=known.name,
         version=known.version,
         live=known.live,
-        applied=known.applied,
+        applied=known.when,
         commit=known.commit,
         owner=view and view.owner,
         description=view and view.description,
@@ -122,7 +125,7 @@ def add_commit(graph: Graph, commit: str, *, source: tuple[str, str] | None) -> 
         graph.add("commit", commit, f"commit {commit[:12]}", source=source, commit=commit)
 
 
-def _add_view(graph: Graph, name: str, known: AppliedView | None, source: tuple[str, str]) -> str:
+def _add_view(graph: Graph, name: str, known: AppliedVersion[FeatureView] | None, source: tuple[str, str]) -> str:
     if known is not None:
         node = add_view(graph, known, source=source)
         add_commit(graph, known.commit, source=(node, "defined in"))
@@ -132,3 +135,13 @@ def _add_view(graph: Graph, name: str, known: AppliedView | None, source: tuple[
     return graph.add(
         "view", name, f"view {name}", source=source, name=name, problem="no definition on record gives these versions"
     )
+
+
+def _giving(views: Views, name: str, features: Mapping[str, str]) -> AppliedVersion[FeatureView] | None:
+    """The view ``name`` that gives ``features`` in these versions: a live one, else the one applied last."""
+    giving = [
+        view
+        for view in views
+        if view.name == name and view.definition and features.items() <= view.definition.versions.items()
+    ]
+    return next((view for view in giving if view.live), giving[0] if giving else None)

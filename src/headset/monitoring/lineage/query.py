@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from headset.events.log import Log
+    from headset.features.catalogue import Catalogue
     from headset.monitoring.lineage.graph import Lineage
     from headset.registry.store import Registry
 
@@ -23,8 +24,10 @@ def trace(
     name: str,
     *,
     log: Log,
+    catalogue: Catalogue,
     registry: Registry,
     decisions: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
+    risk_model: str = "risk",
     limit: int = 20,
 ) -> Lineage:
     """The lineage of a decision, by its id; of anything else that has a name, what depends on it.
@@ -34,8 +37,10 @@ def trace(
     Args:
         name: A decision id, or what :func:`~headset.monitoring.lineage.impact.trace_impact` takes.
         log: The log.
+        catalogue: The definitions of features.
         registry: The models.
         decisions: Opens the decision record; called only where it is needed.
+        risk_model: Name of the model that decisions asked for a risk.
         limit: How many ids of source events are named for each view.
 
     Raises:
@@ -45,9 +50,9 @@ def trace(
     """
     bare = name.removeprefix("decision:")
     if bare != name or _is_uuid(bare):
-        return trace_decision(bare, log=log, registry=registry, limit=limit)
+        return trace_decision(bare, log=log, catalogue=catalogue, registry=registry, risk_model=risk_model, limit=limit)
     with decisions() as connection:
-        return trace_impact(name, log=log, registry=registry, decisions=connection)
+        return trace_impact(name, catalogue=catalogue, registry=registry, decisions=connection, risk_model=risk_model)
 
 
 def _is_uuid(text: str) -> bool:

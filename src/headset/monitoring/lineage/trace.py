@@ -7,9 +7,9 @@ from uuid import UUID
 
 from headset.core.clock import iso
 from headset.core.errors import NotFound
-from headset.events.schema import DecisionServed, DecisionShadowed, TurnReceived
+from headset.events.schema import ConversationStarted, DecisionServed, DecisionShadowed, HandoffAccepted, TurnReceived
 from headset.features.fact import FactReader
-from headset.monitoring.lineage.applied import read_applied
+from headset.features.served import SERVICE
 from headset.monitoring.lineage.graph import Graph
 from headset.monitoring.lineage.origin import add_features, add_model
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from headset.events.log import Log, Record
     from headset.events.schema import Event
+    from headset.features.catalogue import Catalogue
     from headset.features.definition import FeatureView
-    from headset.features.fact import Fact
+    from headset.features.fact import Entity, Fact
     from headset.monitoring.lineage.graph import Lineage
     from headset.registry.store import Registry
 
-RISK = "risk"
 REACH = 100_000
 """Events of the log looked through for one decision, at most."""
 
@@ -35,7 +35,15 @@ _DAY_US = 86_400_000_000
 _PAGE = 5_000
 
 
-def trace_decision(decision_id: str, *, log: Log, registry: Registry, limit: int = 20) -> Lineage:
+def trace_decision(
+    decision_id: str,
+    *,
+    log: Log,
+    catalogue: Catalogue,
+    registry: Registry,
+    risk_model: str = "risk",
+    limit: int = 20,
+) -> Lineage:
     """All that a decision was made of.
 
     The decision and its conversation are looked up; of the log, only what may lie in the features' windows is read,
@@ -44,7 +52,9 @@ def trace_decision(decision_id: str, *, log: Log, registry: Registry, limit: int
     Args:
         decision_id: Of a decision that was served or shadowed.
         log: The log.
+        catalogue: The definitions of features.
         registry: The models.
+        risk_model: Name of the model that the decision asked for its risk.
         limit: How many ids of source events are named for each view, the newest.
 
     Raises:
@@ -53,7 +63,7 @@ def trace_decision(decision_id: str, *, log: Log, registry: Registry, limit: int
     """
     record, decision = _decision(log, decision_id)
     event = record.event
-    graph, applied = Graph(), read_applied(log)
+    graph, applied = Graph(), catalogue.view_versions()
     conversation = log.conversation(event.conversation_id) if event.conversation_id else []
     root = _add_decision(graph, event, decision)
     if decision.model_version:
@@ -64,11 +74,11 @@ def trace_decision(decision_id: str, *, log: Log, registry: Registry, limit: int
         _add_turn(graph, turn.event, source=(root, "answered"))
     if isinstance(decision, DecisionServed):
         if decision.risk_version:
-            add_model(graph, registry, applied, RISK, decision.risk_version, source=(root, "risk by"))
-        views = add_features(graph, applied, applied.read(decision.feature_versions), source=(root, "read"))
+            add_model(graph, registry, applied, risk_model, decision.risk_version, source=(root, "risk by"))
+        views = add_features(graph, applied, _read(catalogue, decision.feature_versions), source=(root, "read"))
         if turn is not None:
             known = {node: view.definition for node, view in views.items() if view.definition is not None}
-            sources = _Sources(log, conversation, turn.event, event, decision.feature_position)
+            sources = _Sources(log, conversation, turn.event, record, decision.feature_position)
             for node, key, facts in sources.of(known):
                 _add_events(graph, known[node], key, facts, sources, limit=limit, source=(node, "fed by"))
     return graph.lineage(root)
@@ -77,17 +87,13 @@ def trace_decision(decision_id: str, *, log: Log, registry: Registry, limit: int
 class _Sources:
     """The facts in the windows of views, as they were known when a turn was decided."""
 
-    def __init__(self, log: Log, conversation: list[Record], turn: Event, decision: Event, position: int) -> None:
+    def __init__(self, log: Log, conversation: list[Record], turn: Event, decision: Record, position: int) -> None:
         self._log = log
         self._conversation = conversation
         self._reader = FactReader()
         self.as_of = turn.event_time - 1
         self.position = position
-        self._keys: dict[str, str] = {}
-        for event in (turn, decision):
-            fact = self._reader.read(event)
-            if fact is not None:
-                self._keys |= fact.keys
+        self._keys = _keys(conversation, decision)
         self.complete = True
 
     def of(self, views: Mapping[str, FeatureView]) -> Iterator[tuple[str, str, list[Fact]]]:
@@ -152,6 +158,37 @@ def _decision(log: Log, decision_id: str) -> tuple[Record, DecisionServed | Deci
             "id", f"{decision_id[:60]!r} {found}; take the decision_id of an answer, or of the decision record"
         )
     return record, record.event.payload
+
+
+def _read(catalogue: Catalogue, versions: Mapping[str, str]) -> dict[str, str]:
+    """What a decision says it read, with each feature of a service in place of the service."""
+    found: dict[str, str] = {}
+    for name, version in versions.items():
+        service = catalogue.applied(name.removeprefix(SERVICE), version) if name.startswith(SERVICE) else None
+        found |= {name: version} if service is None else service.versions
+    return found
+
+
+def _keys(conversation: list[Record], decision: Record) -> dict[Entity, str]:
+    """Whom a decision read features of: as its conversation began, and who had taken it over by then."""
+    started, agent_id = ConversationStarted(), None
+    for record in conversation:
+        if record.offset < decision.offset:
+            match record.event.payload:
+                case ConversationStarted() as payload:
+                    started = payload
+                case HandoffAccepted() as payload:
+                    agent_id = agent_id or payload.agent_id
+                case _:
+                    pass
+    keys: dict[Entity, str | None] = {
+        "conversation": decision.event.conversation_id,
+        "customer": started.customer_id,
+        "agent": agent_id,
+        "queue": started.queue,
+        "segment": started.segment,
+    }
+    return {entity: key for entity, key in keys.items() if key is not None}
 
 
 def _turn_of(conversation: list[Record], turn_id: str) -> Record | None:
