@@ -45,6 +45,7 @@ class Feast:
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
+            cwd=settings.get("folder"),  # Feast leaves files where it runs
         )
         self.ask(**settings)
 

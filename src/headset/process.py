@@ -19,6 +19,7 @@ from headset.core.errors import HeadsetError
 from headset.events.appender import AsyncAppender
 from headset.events.schema import FeaturesVerified
 from headset.features.audit import HOLD_US
+from headset.serving.risk import RiskAway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,7 +45,7 @@ _AUDIT_EVERY_S = 5.0
 _REPORT_EVERY_S = 60.0
 _FINISH_S = 5.0
 _LINGER_S = 600.0
-_CURRENT = 1_000
+_CURRENT = 2_000
 """Events behind the head that still count as none."""
 
 
@@ -174,10 +175,11 @@ class _FeatureUpkeep:
         """Whether other processes read the same store."""
         return self._follower is None
 
-    def is_current(self, views: Iterable[FeatureView]) -> bool:
-        """Whether these views have heard of the whole log, but for the last events."""
+    def behind(self, views: Iterable[FeatureView]) -> str:
+        """Why the values of these views are not those of now, but for the last events; empty if they are."""
         positions, head = self.store.positions(), self._parts.log.head()
-        return all(head - positions.get(view.version, -_CURRENT) < _CURRENT for view in views)
+        behind = max((head - positions.get(view.version, 0) for view in views), default=0)
+        return f"values are {behind} events behind the log" if behind >= _CURRENT else ""
 
     def refresh(self) -> None:
         """Compute what is live now."""
@@ -228,7 +230,7 @@ class _ModelUpkeep:
         if fresh is None:
             return None
         self._predictor = fresh
-        fresh.risk = self._risk
+        self._put(self._risk)
         try:
             self.refresh_replies()
         except HeadsetError as error:
@@ -240,15 +242,28 @@ class _ModelUpkeep:
 
         Where a view it reads has been replaced, it changes over to the one that is live.
         """
+        try:
+            self._refresh_risk()
+        except HeadsetError as error:
+            self._put(self._risk or RiskAway(f"the risk model cannot be used: {error}"))
+            raise
+
+    def _refresh_risk(self) -> None:
         live = {view.version for view in self._parts.catalogue.views()}
         outdated = self._risk is None or not {view.version for view in self._risk.views} <= live
         serving = "" if self._risk is None or outdated else self._risk.model_version
         fresh = self._parts.risk_predictor(self._features.store, serving)
-        if fresh is not None and self._features.is_current(fresh.views):
+        waiting = "" if fresh is None else self._features.behind(fresh.views)
+        if fresh is not None and not waiting:
             self._risk = fresh
             _logger.info("model %s version %s serves", self._parts.config.decision.risk_model, fresh.model_version)
+        if self._risk is not None:
+            self._risk.behind = self._features.behind(self._risk.views)
+        self._put(self._risk or (RiskAway(waiting) if waiting else None))
+
+    def _put(self, risk: RiskPredictor | RiskAway | None) -> None:
         if self._predictor is not None:
-            self._predictor.risk = self._risk
+            self._predictor.risk = risk
 
     def read_ahead(self) -> None:
         """Let what decisions changed be read before the next turn comes."""

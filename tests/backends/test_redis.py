@@ -174,6 +174,10 @@ class TestRedisStore(StoreContract):
     def open_anew(self, open_store, prefix):
         return lambda: open_store(prefix=f"{prefix}-{os.urandom(6).hex()}")
 
+    @pytest.fixture
+    def held(self, engine, prefix):
+        return lambda store: b"".join((store.snapshot(), *dumped(engine, prefix)))
+
 
 # -- several processes -------------------------------------------------------------------------
 
@@ -317,6 +321,72 @@ def test_threads_read_while_another_writes(store, open_store):
     agree(reader, facts)
 
 
+def test_a_process_that_only_reads_stands_where_redis_does(store, open_store):
+    reader = open_store(fills=False)
+    reader.install(VIEWS)
+    assert reader.positions() == dict.fromkeys(VERSIONS, 0)
+    facts = happen(random.Random(19), 60)
+    feed(store, facts)
+    assert reader.positions() == dict.fromkeys(VERSIONS, facts[-1].offset)
+
+
+def test_a_redis_that_is_not_filled_yet_is_a_problem(store, open_store):
+    reader = open_store(fills=False)
+    reader.install(VIEWS)
+    store.write([turn(1, START)], 1, [MOOD.version, PERSON.version])
+    rows = reader.read(RISK, [REQUEST, REQUEST])
+    assert [row.problem for row in rows] == [
+        "Redis holds nothing of view 'response' yet; the worker fills it from the log"
+    ] * 2
+    assert plain(rows[0]) == expected([], REQUEST)
+    feed(store, [turn(1, START)])
+    agree(reader, [turn(1, START)])
+
+
+def test_a_writer_that_is_behind_another_puts_facts_anew(open_store):
+    facts = [turn(number, START + number * SECOND, sentiment=number / 8) for number in range(1, 5)]
+    facts[1] = structs.replace(facts[1], columns={"speaker": "bot", "sentiment": 0.5})
+    quick, slow = open_store(), open_store()
+    for writer in (quick, slow):
+        writer.install(VIEWS)
+        writer.write(facts[:2], 2, VERSIONS)
+    quick.write(facts[2:], 4, VERSIONS)
+    agree(quick, facts)
+    facts[1] = structs.replace(facts[1], columns={"speaker": "customer", "sentiment": 0.75})
+    slow.rewrite([facts[1]], VERSIONS)  # it comes into a view, and the other has gone on there
+    agree(quick, facts)
+    feed(slow, facts)
+    agree(slow, facts)
+
+
+def test_a_rewrite_of_what_redis_does_not_hold_disturbs_no_reader(store, open_store):
+    facts = [turn(1, START), turn(2, START + 40 * DAY, "c1"), turn(3, START + 100 * DAY, "c1")]
+    feed(store, facts)
+    reader = open_store()
+    reader.install(VIEWS)
+    agree(reader, facts)
+    epoch = store._asked().epoch
+    store.rewrite([facts[2]], VERSIONS)  # as it was
+    store.rewrite([turn(1, START, "c7")], VERSIONS)  # older than all windows
+    assert store._asked().epoch == epoch
+    agree(reader, facts)
+
+
+def test_a_read_that_failed_says_why_whatever_other_threads_find(store, open_store, wire, monkeypatch):
+    feed(store, [turn(1, START)])
+    reader = open_store(wire.url)
+    reader.install(VIEWS)
+    wire.cut()
+    hang_up = reader._hang_up
+
+    def meanwhile():
+        reader._problem = ""  # as another thread's success leaves it
+        hang_up()
+
+    monkeypatch.setattr(reader, "_hang_up", meanwhile)
+    assert reader.read(RISK, [REQUEST])[0].problem.startswith("Redis at ")
+
+
 # -- one round trip ----------------------------------------------------------------------------
 
 
@@ -433,10 +503,31 @@ def test_the_password_is_in_no_message(url):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["http://ana:hunter2@h", "redis://:hunter2@", "redis://:hunter2@h:x", "redis://h/a", ""]
+    "wrong",
+    [
+        "http://ana:hunter2@h",
+        "redis://:hunter2@",
+        "redis://:hunter2@h:x",
+        "redis://:hunter2@h:65536",
+        "redis://:hunter2@h:-1",
+        "redis://h/a",
+        "redis://:hunter2@h/-1",
+        "redis://:hunter2@h/0/1",
+        "redis://:hunter2@h/" + "1" * 5_000,
+        "redis://h?password=hunter2",
+        "redis://h/0?db=hunter2",
+        "redis://h?",
+        "redis://h#hunter2",
+        "redis://:hunter2#h",
+        "redis://:hunter2?@h",
+        "redis://[hunter2]",
+        "redis://[:hunter2@h",
+        "unix://:hunter2@/socket",
+        "",
+    ],
 )
 def test_what_is_no_url_of_a_redis_is_refused_without_repeating_it(wrong):
-    with pytest.raises(InvalidInput, match=r"url: is no URL of a Redis; write redis://") as refused:
+    with pytest.raises(InvalidInput, match=r"features.store: is no URL of a Redis; write redis://") as refused:
         RedisStore(wrong)
     assert "hunter2" not in str(refused.value)
 
@@ -465,7 +556,10 @@ def test_a_redis_that_lost_everything_is_filled_again(store, open_store, engine,
     for name in engine.scan_iter(match=f"{prefix}*"):
         engine.delete(name)
     row = reader.read(RISK, [structs.replace(REQUEST, as_of=START + DAY)])[0]
-    assert (row.position, row.unknown, row.problem) == (0, ("mood", "person", "response"), "")
+    assert (row.position, row.unknown) == (0, ("mood", "person", "response"))
+    assert (
+        row.problem == "Redis holds nothing of view 'mood', 'person', 'response' yet; the worker fills it from the log"
+    )
     with pytest.raises(StorageFailed, match="has lost what it held; fold the log again"):
         store.write(facts[50:], facts[-1].offset, VERSIONS)
     assert set(store.positions().values()) == {0}

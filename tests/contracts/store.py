@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import threading
 from uuid import UUID
 
@@ -183,6 +184,11 @@ class StoreContract:
         raise NotImplementedError
 
     @pytest.fixture
+    def held(self):
+        """A function that gives all that a store and its engine hold, as bytes."""
+        raise NotImplementedError
+
+    @pytest.fixture
     def store(self, open_store):
         store = open_store()
         store.install(VIEWS)
@@ -337,6 +343,18 @@ class StoreContract:
         store.write([second], 2, VERSIONS)
         assert store.read(service(MOOD), [request])[0].values["mood.mean"] == 1.0
 
+    def test_views_that_stand_at_different_offsets_are_a_problem(self, store):
+        log = [turn(1, START, sentiment=0.25), turn(2, START + SECOND), turn(3, START + 2 * SECOND)]
+        request = FeatureRequest({"conversation": "c0", "customer": "ana"}, START + MINUTE)
+        feed(store, log[:1])
+        store.write(log[1:], 3, [MOOD.version, RESPONSE.version])
+        row = store.read(RISK, [request])[0]
+        assert row.problem == "view 'person' is still being folded (offset 1 of 3)"
+        assert (plain(row), row.position) == (expected([], request), 0)
+        assert [store.read(service(one), [request])[0].position for one in VIEWS] == [3, 1, 3]
+        feed(store, log)
+        agree(store, log)
+
     def test_what_is_not_installed_is_dropped_and_a_problem(self, store):
         feed(store, [turn(1, START)])
         request = FeatureRequest({"conversation": "c0", "customer": "ana"}, START)
@@ -351,7 +369,9 @@ class StoreContract:
         store.install(VIEWS)
         assert store.positions() == {MOOD.version: 1, PERSON.version: 0, RESPONSE.version: 0}
         row = store.read(RISK, [request])[0]
-        assert (row.position, row.unknown) == (0, ("person", "response"))
+        assert (row.position, row.unknown) == (0, ("mood", "person", "response"))
+        assert re.search("view 'person' is still being folded|nothing of view 'person', 'response' yet", row.problem)
+        assert plain(row) == expected([], request)
         feed(store, [turn(1, START)])
         agree(store, [turn(1, START)])
 
@@ -392,6 +412,24 @@ class StoreContract:
         facts[1] = structs.replace(facts[1], columns={"speaker": "bot"})
         store.rewrite([facts[1]], VERSIONS)
         agree(store, facts)
+
+    @pytest.mark.parametrize(("conversation", "later"), [("c0", DAY // 2), ("c1", DAY // 2), ("c1", 40 * DAY)])
+    @pytest.mark.parametrize("expression", [None, ANSWER_S], ids=["alone", "since another"])
+    def test_nothing_erased_is_left_of_a_fact_older_than_all_windows(
+        self, store, held, conversation, later, expression
+    ):
+        said = feature("history", VectorMean(SIZE), "1 h", column("embedding"))
+        kept = view("kept", "conversation", said, feature("turns", Count(), "1 h", expression))
+        secret = vector(random.Random(7))
+        log = [turn(1, START, embedding=secret), turn(2, START + later, conversation)]
+        store.install((kept,))
+        feed(store, log[:1])
+        feed(store, log)
+        assert secret in held(store)
+        store.rewrite([structs.replace(log[0], columns={"speaker": "customer"})], [kept.version])
+        assert secret not in held(store)
+        row = store.read(service(kept), [FeatureRequest({"conversation": conversation}, log[-1].event_time)])[0]
+        assert (row.problem, row.unknown, row.values["kept.history"].any()) == ("", (), False)
 
     def test_a_fact_not_come_to_yet_is_not_told_anew(self, store):
         feed(store, [turn(1, START)])
@@ -439,6 +477,7 @@ class StoreContract:
                     row.problem for row in store.read(RISK, requests(START + DAY)) if "before" not in row.problem
                 )
 
+        feed(store, facts[:1])
         threads = [threading.Thread(target=work) for work in (snapshot, read)]
         for thread in threads:
             thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -81,9 +82,9 @@ def test_a_server_goes_on_without_its_redis(start, home):
         assert "127.0.0.1" in refused.json()["detail"]
 
 
-def test_servers_share_values_over_redis(start, home, requires_service, tmp_path):
+def test_servers_share_values_over_redis(start, home, requires_service):
     url = requires_service("redis")
-    prefix = f"test-{tmp_path.name}"
+    prefix = f"test-{os.urandom(6).hex()}"
     with (home / "headset.toml").open("a", encoding="utf-8") as file:
         file.write(f'[features]\nstore = "{url}"\nprefix = "{prefix}"\n')
     server = start("up")
@@ -98,6 +99,7 @@ def test_servers_share_values_over_redis(start, home, requires_service, tmp_path
         with again.client() as client:
             say(client, "c-12", "one more", customer_id="customer-1")
             await_values(client, "customer", "customer-1", lambda found: found["visits.count_1d"] == 5)
+        again.stop()
     finally:
         with Redis.from_url(url) as redis:
             for key in redis.scan_iter(f"{prefix}*"):

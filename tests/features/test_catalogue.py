@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from random import Random
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from headset.core.clock import ManualClock
-from headset.core.errors import Conflict, InvalidInput, NotFound, StorageFailed
+from headset.core.errors import Conflict, InvalidInput, NotFound
 from headset.core.ids import Ids
 from headset.events.memory import MemoryLog
 from headset.events.schema import Event, FeatureServiceApplied, FeatureViewApplied
@@ -331,12 +332,67 @@ def test_all_of_a_plan_is_appended_at_once(home):
     ]
 
 
-def test_a_definition_that_cannot_be_read_is_a_failure_that_is_named(home):
+def test_a_definition_that_cannot_be_read_is_passed_over_and_can_be_applied_again(home):
     payload = FeatureViewApplied(name="mood", version="v", definition='{"name": "mood"}', commit="")
     event = Event(event_id=Ids(home.clock, Random(2)).new(), event_time=1, subject="x", source="x", payload=payload)
     home.log.append([event])
-    with pytest.raises(StorageFailed, match=r"the catalogue of features cannot be read"):
-        home.catalogue.views()
+    assert home.catalogue.views() == []
+    home.apply(MOOD, commit="c1")
+    assert home.catalogue.views() == [MOOD]
+
+
+class MyMean(Mean, frozen=True):
+    """An aggregation nobody else knows."""
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"description": 5}, "description"),
+        ({"owner": None}, "owner"),
+        ({"description": "\ud800"}, "kept"),
+        ({"description": "x" * 2_000_000}, "limits"),
+        ({"features": (structs.replace(TURNS, description=None),)}, "features"),
+        ({"features": (structs.replace(LONGER, aggregation=MyMean()),)}, "MyMean"),
+    ],
+)
+def test_a_definition_that_nobody_could_read_back_is_refused(change, word):
+    with pytest.raises(InvalidInput, match=word):
+        Definitions(views=(structs.replace(MOOD, **change),))
+
+
+def test_a_definition_that_is_nested_too_deeply_is_refused():
+    deep = column("sentiment")
+    for _ in range(150):
+        deep = deep + 1
+    with pytest.raises(InvalidInput, match="deep"):
+        Definitions(views=(structs.replace(MOOD, features=(structs.replace(LONGER, expression=deep),)),))
+
+
+def test_of_two_who_apply_at_once_one_is_told_to_plan_again(home):
+    home.apply(MOOD, commit="c1")
+    plans = [plan(home.catalogue, Definitions(views=(each,)), ()) for each in (PACE, view(LONGER))]
+    other = Catalogue(home.log, home.folder, home.clock, Ids(home.clock, Random(3)))
+    told = []
+    threads = [
+        threading.Thread(target=lambda pair=pair: told.append(_tried(pair)))
+        for pair in zip((home.catalogue, other), plans, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    assert sorted(told) == ["applied", "plan again"]
+
+
+def _tried(pair):
+    catalogue, planned = pair
+    try:
+        catalogue.apply(planned, commit="c2")
+    except Conflict:
+        return "plan again"
+    return "applied"
 
 
 def test_all_versions_ever_applied_are_listed_also_those_that_cannot_be_read_any_more(home):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from headset.core.errors import InvalidInput, NotFound
@@ -126,16 +125,3 @@ def test_keys_gone_quiet_are_forgotten():
     store = folded(Incremental([view(Count())]), [fact(1, 1.0), fact(2, 1.0, customer="bo", time=START + 2 * HOUR_US)])
     assert store.expire(START + 2 * HOUR_US + 2 * SECOND) == 1
     assert [store.knows("v", key) for key in ("ana", "bo")] == [False, True]
-
-
-def test_a_state_of_another_version_is_not_taken_up():
-    stored = folded(Incremental([view(Count())]), [fact(1, 1.0)]).store()
-    assert Incremental([view(Count(), window="2 h")]).restore(stored) == set()
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\x00", msgspec.msgpack.encode([1, 2]), msgspec.msgpack.encode([9, 0, {}, {}])]
-)
-def test_bytes_that_are_no_state_are_refused(content):
-    with pytest.raises(InvalidInput, match="fold the log again"):
-        Incremental([]).restore(content)

@@ -247,24 +247,6 @@ def test_the_order_of_arrival_makes_no_difference(rng, count):
 
 
 @settings(max_examples=30)
-@given(st.randoms(use_true_random=True), st.integers(1, 150))
-def test_a_state_stored_and_restored_goes_on_as_if_nothing_had_been(rng, count):
-    log = arrive(rng, happen(rng, count))
-    stop = rng.randrange(len(log))
-    whole, before, after = Incremental(VIEWS), Incremental(VIEWS), Incremental(VIEWS)
-    for one in log[:stop]:
-        whole.update(one)
-        before.update(one)
-    assert after.restore(before.store()) == {one.name for one in VIEWS}
-    for one in log[stop:]:
-        whole.update(one)
-        after.update(one)
-    times = [log[-1].append_time + gap for gap in (-HOUR_US, 0, DAY)]
-    assert everything(whole, times) == everything(after, times)
-    assert whole.store() == after.store()
-
-
-@settings(max_examples=30)
 @given(st.randoms(use_true_random=True), st.integers(1, 300))
 def test_nothing_is_forgotten_that_a_read_can_reach(rng, count):
     """Against a store that forgets nothing, over views with short windows only."""

@@ -6,6 +6,7 @@ The format: https://openlineage.io/docs/spec/object-model, as the installed clie
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -102,8 +103,9 @@ def send_events(events: Sequence[RunEvent], url: str, *, api_key: str = "") -> N
         InvalidInput: ``url`` is no HTTP URL.
         StorageFailed: the server cannot be reached, or refused an event.
     """
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-        raise InvalidInput("url", f"{url[:80]!r} is no HTTP URL; give e.g. http://localhost:5000")
+    shown = without_userinfo(url)
+    if not _is_http(url):
+        raise InvalidInput("url", f"{shown[:80]!r} is no HTTP URL; give e.g. http://localhost:5000")
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     config = HttpConfig(url=url, timeout=_TIMEOUT_S, retry=_RETRY, custom_headers=headers)
     with closing(HttpTransport(config)) as transport:
@@ -112,8 +114,18 @@ def send_events(events: Sequence[RunEvent], url: str, *, api_key: str = "") -> N
                 transport.emit(event)
             except OSError as error:
                 raise StorageFailed(
-                    f"{url} took {place} of {len(events)} events ({error}); send them again, or write them to a file"
-                ) from error
+                    f"{shown} took {place} of {len(events)} events ({without_userinfo(str(error))});"
+                    " send them again, or write them to a file"
+                ) from None  # what it says would show the password
+
+
+def without_userinfo(text: str) -> str:
+    """``text`` without the user and password of URLs in it.
+
+    >>> without_userinfo("http://ana:secret@localhost:5000 is away")
+    'http://localhost:5000 is away'
+    """
+    return re.sub(r"//[^/?#]*@", "//", text)
 
 
 def to_json(event: RunEvent) -> str:
@@ -141,6 +153,14 @@ def _events(
             inputs=inputs,
             outputs=outputs,
         )
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _run_id(run: Node) -> str:

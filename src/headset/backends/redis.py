@@ -24,7 +24,6 @@ import re
 import threading
 from collections import OrderedDict, deque
 from contextlib import contextmanager, suppress
-from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -37,6 +36,8 @@ from redis.connection import ConnectionInterface, ConnectionPool
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from headset.backends import redis_script
+from headset.backends.redis_script import Progress, State
 from headset.core.clock import SystemClock
 from headset.core.errors import InvalidInput, StorageFailed
 from headset.features.fact import Fact
@@ -54,122 +55,9 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _DAY_US = 86_400_000_000
-_AT_ONCE = 1_000  # rows of one script
 _WRITE_TIMEOUT_S = 10.0
 _ATTEMPTS = 3
 _START = b"0-0"
-
-_PUBLISH = """
-local function publish()
-  redis.call('XADD', KEYS[2], 'MAXLEN', '1', '*', 's', cmsgpack.pack(redis.call('HGETALL', KEYS[1])))
-end
-local function renew()
-  local now = redis.call('TIME')
-  redis.call('HSET', KEYS[1], 'epoch', now[1] .. '.' .. now[2] .. '.' .. redis.call('HINCRBY', KEYS[1], 'epochs', 1))
-end
-"""
-
-_WRITE = (
-    _PUBLISH
-    + """
--- KEYS: positions, state, clock, streams. ARGV: number of marks, of each its time and offset; number of versions, of
--- each its name, the position it must have reached, the new one, its clock and how long its rows are kept; of each
--- row the numbers of its stream and version, its offset, event id and content.
-local views = 2 + 2 * tonumber(ARGV[1])
-local rows = views + 1 + 5 * tonumber(ARGV[views])
-local reached, positions, trims, lives = {}, {}, {}, {}
-for view = views + 1, rows - 1, 5 do
-  local held = redis.call('HGET', KEYS[1], ARGV[view] .. ':position') or '0'
-  if tonumber(held) < tonumber(ARGV[view + 1]) then return false end
-  reached[#reached + 1] = held
-end
-if redis.call('HEXISTS', KEYS[1], 'epoch') == 0 then renew() end
-local last = tonumber(redis.call('ZRANGE', KEYS[3], '-1', '-1', 'WITHSCORES')[2] or '0')
-for mark = 2, views - 1, 2 do
-  if tonumber(ARGV[mark]) >= last + 3600e6 then
-    last = tonumber(ARGV[mark])
-    redis.call('ZADD', KEYS[3], ARGV[mark], ARGV[mark + 1])
-    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', last - 500 * 86400e6))
-  end
-end
-for view = views + 1, rows - 1, 5 do
-  local name, position, newest, kept = ARGV[view], ARGV[view + 2], ARGV[view + 3], tonumber(ARGV[view + 4])
-  local place = #positions + 1
-  positions[place] = reached[place]
-  if tonumber(position) > tonumber(reached[place]) then
-    positions[place] = position
-    redis.call('HSET', KEYS[1], name .. ':position', position)
-  end
-  if tonumber(newest) > tonumber(redis.call('HGET', KEYS[1], name .. ':newest') or '0') then
-    redis.call('HSET', KEYS[1], name .. ':newest', newest)
-  end
-  local limit = string.format('%.0f', tonumber(newest) - kept)
-  local old = redis.call('ZREVRANGEBYSCORE', KEYS[3], limit, '-inf', 'LIMIT', '0', '1')[1] or '-1'
-  trims[place] = string.format('%.0f', tonumber(old) + 1)
-  lives[place] = string.format('%.0f', math.ceil(kept / 1000))
-end
-for row = rows, #ARGV, 5 do
-  local key, view, offset = KEYS[tonumber(ARGV[row])], tonumber(ARGV[row + 1]), ARGV[row + 2]
-  if tonumber(offset) > tonumber(reached[view]) then
-    local id, field, content = offset .. '-*', ARGV[row + 3], ARGV[row + 4]
-    local added = redis.pcall('XADD', key, 'MINID', '=', trims[view], id, field, content)
-    if type(added) == 'table' and added.err then -- entries from after the position: of a state that was lost
-      local known = redis.call('XRANGE', key, '-', reached[view])
-      redis.call('UNLINK', key)
-      for _, entry in ipairs(known) do redis.call('XADD', key, entry[1], entry[2][1], entry[2][2]) end
-      redis.call('XADD', key, id, field, content)
-    end
-    redis.call('PEXPIRE', key, lives[view])
-  end
-end
-publish()
-return positions
-"""
-)
-
-_REWRITE = (
-    _PUBLISH
-    + """
--- KEYS: positions, state, stream. ARGV: offset and milliseconds to live of what is new; of each row its event id and
--- content, empty where it goes. The stream is made anew, since Redis keeps what XDEL deletes.
-local new, order, kept = {}, {}, {}
-for row = 3, #ARGV, 2 do
-  new[ARGV[row]] = ARGV[row + 1]
-  order[#order + 1] = ARGV[row]
-end
-local left, ttl = redis.call('XRANGE', KEYS[3], '-', '+'), redis.call('PTTL', KEYS[3])
-redis.call('UNLINK', KEYS[3])
-for _, entry in ipairs(left) do
-  local field, content = entry[2][1], entry[2][2]
-  if new[field] then content, new[field] = new[field], '' end
-  if not (content == '') then redis.call('XADD', KEYS[3], entry[1], field, content) end
-end
-for _, field in ipairs(order) do
-  if new[field] ~= '' then redis.call('XADD', KEYS[3], ARGV[1] .. '-*', field, new[field]) end
-end
-if ttl <= 0 then ttl = ARGV[2] end
-redis.call('PEXPIRE', KEYS[3], ttl)
-renew()
-publish()
-"""
-)
-
-_DROP = (
-    _PUBLISH
-    + """
--- KEYS: positions, state. ARGV: names of versions.
-for _, name in ipairs(ARGV) do redis.call('HDEL', KEYS[1], name .. ':position', name .. ':newest') end
-renew()
-publish()
-"""
-)
-
-_Row = tuple[int, str, Change]
-"""Offset, version and change."""
-
-_Content = tuple[int, tuple[Any, ...] | None]
-_content = msgspec.msgpack.Decoder(_Content)
-_flat = msgspec.msgpack.Decoder(list[str])
 
 
 class _View(Struct, array_like=True):
@@ -245,14 +133,6 @@ class _Kept(Struct):
     last: bytes
 
 
-class _State(Struct):
-    """What readers know of the whole."""
-
-    epoch: str
-    positions: dict[str, int]
-    newest: dict[str, int]
-
-
 class RedisStore:
     """See :class:`~headset.features.store.OnlineStore`.
 
@@ -295,9 +175,9 @@ class RedisStore:
         # The pool would ask each connection, before each read, whether something is left in it; here nothing ever is.
         self._idle: deque[ConnectionInterface] = deque()
         self._writes = Redis(connection_pool=_pool(url, _WRITE_TIMEOUT_S))
-        self._write_script = self._writes.register_script(_WRITE)
-        self._rewrite_script = self._writes.register_script(_REWRITE)
-        self._drop_script = self._writes.register_script(_DROP)
+        self._write_script = self._writes.register_script(redis_script.WRITE)
+        self._rewrite_script = self._writes.register_script(redis_script.REWRITE)
+        self._drop_script = self._writes.register_script(redis_script.DROP)
         self._positions, self._state, self._marks = (
             f"{prefix}/{name}".encode() for name in ("positions", "state", "clock")
         )
@@ -309,7 +189,7 @@ class RedisStore:
         self._cache: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._cached = 0
         self._epoch = ""
-        self._told: tuple[bytes, _State] = b"", _State("", {}, {})
+        self._told: tuple[bytes, State] = b"", State("", {}, {})
         self._problem = ""
         self._retry_at = 0.0
 
@@ -328,9 +208,12 @@ class RedisStore:
         """See :meth:`OnlineStore.positions <headset.features.store.OnlineStore.positions>`.
 
         A process that folds ``seconds_since`` needs the conversations' trails: without a snapshot it stands at 0.
+        One that only reads stands where Redis does.
         """
         with self._writing:
             state = self._asked()
+            if not self._fills:
+                return {version: state.positions.get(version, 0) for version in self._live}
             return {
                 version: live.found(state.positions.get(version, 0), state.newest.get(version, 0))
                 for version, live in self._live.items()
@@ -373,12 +256,14 @@ class RedisStore:
         try:
             rows = self._read(reading, requests)
         except (RedisError, OSError, ValueError, msgspec.DecodeError) as error:
+            problem = self._said(error)
             with self._reading:
-                self._problem = self._said(error)
+                self._problem = problem
                 self._retry_at = self._clock.monotonic() + self._retry_after
             self._hang_up()
-            return [reading.defaults(self._problem) for _ in requests]
-        self._problem = ""
+            return [reading.defaults(problem) for _ in requests]
+        with self._reading:
+            self._problem = ""
         return rows
 
     def expire(self, now: int) -> None:
@@ -430,28 +315,29 @@ class RedisStore:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def _asked(self) -> _State:
+    def _asked(self) -> State:
         with self._storage():
             held = self._writes.hgetall(self._positions)
-            return _state({_text(name): _text(value) for name, value in held.items()})
+            return redis_script.state({_text(name): _text(value) for name, value in held.items()})
 
     def _send(self, written: dict[str, _Live], marks: list[tuple[int, int]]) -> None:
         """Send what is unsent; ``marks`` are times and the offsets the log had reached by then."""
         self._send_rewrites()
-        names = list(written)
-        rows = [(offset, view, change) for view, live in written.items() for offset, change in live.unsent]
+        rows = [(offset, version, change) for version, live in written.items() for offset, change in live.unsent]
         rows.sort(key=itemgetter(0))
-        for part, last in _parts(rows):
-            streams: dict[bytes, int] = {}
-            noted = marks if last else []
-            arguments: list[Any] = [len(noted), *chain.from_iterable(noted), len(written)]
-            for version, live in written.items():
-                reached = live.folded if last else min(live.folded, part[-1][0])
-                arguments += (version, live.sent, reached, live.newest, live.kept_us + _DAY_US)
-            for offset, view, change in part:
-                place = streams.setdefault(self._stream(view, change.key), len(streams) + 4)
-                arguments += (place, names.index(view) + 1, offset, change.event_id, _packed(change))
-            keys = [self._positions, self._state, self._marks, *streams]
+        for part, last in redis_script.parts(rows):
+            versions = [
+                Progress(
+                    version,
+                    live.sent or 0,
+                    live.folded if last else min(live.folded, part[-1][0]),
+                    live.newest,
+                    live.kept_us + _DAY_US,
+                )
+                for version, live in written.items()
+            ]
+            streams, arguments = redis_script.write_arguments(marks if last else [], versions, part)
+            keys = [self._positions, self._state, self._marks, *(self._stream(*one) for one in streams)]
             with self._storage():
                 found: list[bytes] | None = self._write_script(keys, arguments)
             if found is None:
@@ -464,9 +350,7 @@ class RedisStore:
         for (version, key), changes in list(self._rewrites.items()):
             live = self._live.get(version)
             if live is not None:
-                arguments: list[Any] = [max(1, live.sent or 0), (live.kept_us + _DAY_US) // 1_000]
-                for event_id, change in changes.items():
-                    arguments += (event_id, _packed(change) if change.values is not None else b"")
+                arguments = redis_script.rewrite_arguments(live.sent or 0, live.kept_us + _DAY_US, changes.values())
                 with self._storage():
                     self._rewrite_script([self._positions, self._state, self._stream(version, key)], arguments)
             del self._rewrites[version, key]
@@ -483,7 +367,7 @@ class RedisStore:
                 names: list[bytes] = []
                 for name in self._writes.scan_iter(match=pattern, count=1_000):
                     names.append(name)
-                    if len(names) >= _AT_ONCE:
+                    if len(names) >= redis_script.AT_ONCE:
                         self._writes.unlink(*names)
                         names.clear()
                 if names:
@@ -536,14 +420,13 @@ class RedisStore:
         while self._idle:
             self._idle.pop().disconnect()  # type: ignore[no-untyped-call]
 
-    def _known(self, told: bytes) -> _State:
+    def _known(self, told: bytes) -> State:
         if told != self._told[0]:
-            flat = iter(_flat.decode(told) if told else ())
-            self._told = told, _state(dict(zip(flat, flat, strict=True)))
+            self._told = told, redis_script.published(told)
         return self._told[1]
 
     def _take(
-        self, state: _State, epoch: str, pairs: list[tuple[str, str]], seen: list[bytes], entries: dict[bytes, Any]
+        self, state: State, epoch: str, pairs: list[tuple[str, str]], seen: list[bytes], entries: dict[bytes, Any]
     ) -> bool:
         """Put what was read with what is kept; whether the two belong together."""
         if state.epoch != self._epoch:
@@ -569,11 +452,11 @@ class RedisStore:
         self._cached = 0
         self._readings = ServiceReadings()
 
-    def _put(self, kept: _Kept, version: str, new: Iterable[Any], state: _State) -> None:
+    def _put(self, kept: _Kept, version: str, new: Iterable[Any], state: State) -> None:
         live = self._live.get(version)
         before = len(kept.rows.rows)
         for entry_id, (event_id, content) in new:
-            time, values = _content.decode(content)
+            time, values = redis_script.row(content)
             kept.rows.put(time, event_id, values)
             kept.last = entry_id
         if live is not None:
@@ -585,10 +468,17 @@ class RedisStore:
         reading: ServiceReading,
         requests: Sequence[FeatureRequest],
         wanted: list[list[tuple[str, str]]],
-        state: _State,
+        state: State,
     ) -> list[FeatureRow]:
         versions = [version for _, _, version, _ in reading.views]
-        position = min(state.positions.get(version, 0) for version in versions)
+        absent = [repr(name) for name, _, version, _ in reading.views if version not in state.positions]
+        if absent:
+            problem = f"Redis holds nothing of view {', '.join(absent)} yet; the worker fills it from the log"
+        else:
+            problem = reading.apart([state.positions[version] for version in versions])
+        if problem:
+            return [reading.defaults(problem) for _ in requests]
+        position = state.positions[versions[0]]
         oldest = max(state.newest.get(version, 0) for version in versions) - self._grace
         found = []
         for request, row in zip(requests, wanted, strict=True):
@@ -625,57 +515,40 @@ class RedisStore:
             raise StorageFailed(self._said(error)) from None
 
 
-def _parts(rows: list[_Row]) -> Iterator[tuple[list[_Row], bool]]:
-    """``rows`` in parts for one script each, those of one offset together; and whether it is the last part."""
-    start = 0
-    while len(rows) - start > _AT_ONCE:
-        end = start + _AT_ONCE
-        while end < len(rows) and rows[end][0] == rows[end - 1][0]:
-            end += 1
-        if end == len(rows):
-            break
-        yield rows[start:end], False
-        start = end
-    yield rows[start:], True
-
-
 def _text(value: bytes | str) -> str:
     return value if isinstance(value, str) else value.decode()
 
 
-def _packed(change: Change) -> bytes:
-    return msgspec.msgpack.encode((change.time, change.values))
-
-
-def _state(held: dict[str, str]) -> _State:
-    state = _State(held.get("epoch", ""), {}, {})
-    for name, value in held.items():
-        version, _, what = name.rpartition(":")
-        if what == "position":
-            state.positions[version] = int(value)
-        elif what == "newest":
-            state.newest[version] = int(value)
-    return state
-
-
 def _checked(url: str) -> tuple[str, list[str]]:
     """Host and port of ``url``, and what of it is secret."""
-    form = "write redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS"
     try:
         parts = urlsplit(url)
         place = f"{parts.hostname}:{parts.port or 6379}"
     except ValueError:
-        raise InvalidInput("url", f"is no URL of a Redis; {form}") from None
-    if parts.scheme not in {"redis", "rediss"} or not parts.hostname or not re.fullmatch(r"/?\d*", parts.path):
-        raise InvalidInput("url", f"is no URL of a Redis; {form}")
+        raise _no_url() from None
+    good = parts.scheme in {"redis", "rediss"} and parts.hostname and re.fullmatch(r"(/[0-9]{0,9})?", parts.path)
+    if not good or "?" in url or "#" in url:
+        raise _no_url()
     return place, [] if not parts.password else [parts.password, unquote(parts.password)]
 
 
-def _pool(url: str, timeout_s: float) -> ConnectionPool:
-    return ConnectionPool.from_url(
-        url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
+def _no_url() -> InvalidInput:
+    """Says nothing of the URL: it may hold a password, in whatever place."""
+    return InvalidInput(
+        "features.store",
+        "is no URL of a Redis; write redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS, without a query "
+        "or fragment, and ? and # of a password as %3F and %23",
     )
+
+
+def _pool(url: str, timeout_s: float) -> ConnectionPool:
+    try:
+        return ConnectionPool.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+    except (TypeError, ValueError, RedisError):
+        raise _no_url() from None

@@ -54,11 +54,13 @@ def backfill(
     """
     from headset.features.entity_table import read_rows
     from headset.features.log_history import log_history
-    from headset.features.training_set import build_training_set
+    from headset.features.training_set import build_training_set, check_rows, check_target
 
+    check_target(out_path)
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
         table = read_rows(rows)
         wanted, left_out = _computable(parts.catalogue.service(service), table.column_names)
+        check_rows(wanted, table)
         known = log_history(
             parts.log, parts.signals(), wanted.views, progress=lambda done: progress("read the log", done)
         )
@@ -136,14 +138,16 @@ def lineage(
 
 def _export(found: Lineage, target: str) -> None:
     """Write its training runs as OpenLineage to a file, or send them to a URL."""
-    from headset.backends.openlineage import run_events, send_events, write_events
+    from headset.backends.openlineage import run_events, send_events, without_userinfo, write_events
 
     events = run_events(found)
-    if target.startswith(("http://", "https://")):
+    if target.lower().startswith(("http://", "https://")):
         send_events(events, target)
     else:
         write_events(events, Path(target))
-    err.print(f"{len(events)} OpenLineage events written to {target}", highlight=False, soft_wrap=True)
+    err.print(
+        f"{len(events)} OpenLineage events written to {without_userinfo(target)}", highlight=False, soft_wrap=True
+    )
 
 
 def _computable(service: FeatureService, columns: Sequence[str]) -> tuple[FeatureService, dict[str, list[str]]]:

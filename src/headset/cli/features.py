@@ -65,15 +65,15 @@ def list_features(home: HomeOption = HOME, json: JsonOption = False) -> None:
     table = Table("view", "version", "entity", "features", "fresh within", "owner", "read by")
     for view, each in zip(views, listed, strict=True):
         readers = ", ".join((*each["services"], *each["models"]))
-        table.add_row(
-            view.name, view.version, view.entity, str(len(view.features)), view.freshness, view.owner, readers
-        )
+        cells = (view.name, view.version, view.entity, str(len(view.features)), view.freshness, view.owner, readers)
+        table.add_row(*map(Text, cells))
     out.print(table)
     if services:
         shown = Table("service", "version", "features", "owner", "read by")
         for service in services:
             models = ", ".join(str(user) for user in in_use if user.service == service.name)
-            shown.add_row(service.name, service.version, str(len(service.versions)), service.owner, models)
+            row = (service.name, service.version, str(len(service.versions)), service.owner, models)
+            shown.add_row(*map(Text, row))
         out.print(shown)
 
 
@@ -109,7 +109,7 @@ def show_feature(
     table = Table("when", "what", "version", "commit", title="history", title_justify="left")
     for entry in history:
         what = f"{entry.what} {'applied' if entry.live else 'removed'}"
-        table.add_row(entry.when, what, entry.version, entry.commit)
+        table.add_row(*map(Text, (entry.when, what, entry.version, entry.commit)))
     out.print(table)
 
 

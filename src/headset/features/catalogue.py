@@ -5,9 +5,11 @@ Several versions of one view may be live at once: the newest, and older ones tha
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from headset.features.plan import Plan
 
 Definition = TypeVar("Definition", FeatureView, FeatureService)
+_logger = logging.getLogger("headset.features")
+
 What = Literal["view", "service"]
 
 
@@ -127,6 +131,7 @@ class Catalogue:
         self._log = log
         self._clock = clock
         self._ids = ids
+        self._folder = projections
         self._projector = Projector(log, CatalogueProjection(), projections / "features.db")
 
     def views(self, name: str | None = None) -> list[FeatureView]:
@@ -247,8 +252,16 @@ class Catalogue:
             Conflict: the catalogue has changed since the plan was made.
             StorageFailed: the log failed; nothing was changed.
         """
-        if plan.position != self.position:
-            raise Conflict("plan", "was made before somebody else applied definitions; plan again")
+        with _locked(self._folder):
+            if plan.position != self.position:
+                raise Conflict("plan", "was made before somebody else applied definitions; plan again")
+            self._append(plan.payloads(commit))
+
+    def close(self) -> None:
+        """Release the projection."""
+        self._projector.close()
+
+    def _append(self, payloads: Sequence[Any]) -> None:
         now = self._clock.now()
         events = [
             Event(
@@ -258,14 +271,10 @@ class Catalogue:
                 source="features",
                 payload=payload,
             )
-            for payload in plan.payloads(commit)
+            for payload in payloads
         ]
         if events:
             self._log.append(events)
-
-    def close(self) -> None:
-        """Release the projection."""
-        self._projector.close()
 
     def _resolved(self, service: FeatureService, view: FeatureView) -> FeatureView:
         known = self.views(view.name)
@@ -285,7 +294,11 @@ class Catalogue:
                 "SELECT definition FROM live WHERE what = ? AND (? IS NULL OR name = ?) ORDER BY name, place DESC",
                 (what, name, name),
             )
-            return [msgspec.json.decode(definition, type=kind) for (definition,) in rows]
+            found = [(text, _readable(text, kind)) for (text,) in rows]
+        for text, definition in found:
+            if definition is None:
+                _logger.warning("a live %s cannot be read and is passed over; apply it again: %.200s", what, text)
+        return [definition for _, definition in found if definition is not None]
 
     def _versions(self, what: What, kind: type[Definition]) -> list[AppliedVersion[Definition]]:
         with self._reading() as connection:
@@ -319,6 +332,14 @@ class Catalogue:
             ) from error
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time changes the catalogue."""
+    with (folder / "features.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def reads(service: FeatureService, view: str) -> set[tuple[str, str]]:
     """The features of ``view`` that ``service`` takes, with their versions."""
     return features_of(service.stored, view)
@@ -333,7 +354,7 @@ def features_of(features: dict[str, str], view: str) -> set[tuple[str, str]]:
 def _readable(definition: str, kind: type[Definition]) -> Definition | None:
     try:
         return msgspec.json.decode(definition, type=kind)
-    except (msgspec.DecodeError, HeadsetError):
+    except (msgspec.DecodeError, HeadsetError, RecursionError):
         return None
 
 

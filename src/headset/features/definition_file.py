@@ -68,19 +68,28 @@ def _flat(found: Iterable[object]) -> Iterator[object]:
 
 
 def _run(file: Path) -> list[object]:
-    """The values at the top level of ``file`` once it has run."""
+    """The values at the top level of ``file`` once it has run, and those in its tuples and lists."""
     names: dict[str, object] = {"__name__": file.stem, "__file__": str(file)}
     try:
         code = compile(file.read_bytes(), str(file), "exec")
         with redirect_stdout(sys.stderr):
             exec(code, names)  # noqa: S102 - the user's own definitions, which they ask to have run
+            return list(_flat(names.values()))  # which runs the user's code too, and ends if a list holds itself
     except SyntaxError as error:
         line = "" if error.lineno is None else f":{error.lineno}"
         raise InvalidInput(f"{error.filename or file}{line}", f"is no Python ({error.msg})") from error
-    except (Exception, SystemExit) as error:
-        said = str(error) if isinstance(error, HeadsetError) else f"raised {type(error).__name__}: {error}"
-        raise InvalidInput(_place(file, error), said) from error
-    return list(names.values())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise InvalidInput(_place(file, error), _said(error)) from error
+
+
+def _said(error: BaseException) -> str:
+    """What ``error`` says, if it can say it."""
+    try:
+        return str(error) if isinstance(error, HeadsetError) else f"raised {type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - the user's own __str__
+        return f"raised {type(error).__name__}"
 
 
 def _place(file: Path, error: BaseException) -> str:

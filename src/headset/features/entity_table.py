@@ -106,7 +106,10 @@ def _read_csv(path: Path) -> pa.Table:
 def _moments(field: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:
-        return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
+        try:
+            return column.cast(pa.timestamp("us", "UTC"), safe=kind.unit != "ns").cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise InvalidInput(field, f"holds a time beyond all calendars ({_reason(error)}); correct it") from None
     if pa.types.is_timestamp(kind):
         raise InvalidInput(field, "names no time zone; write timestamps in UTC, or microseconds since 1970")
     if pa.types.is_int64(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):

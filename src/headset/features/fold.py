@@ -16,7 +16,7 @@ from headset.core.errors import InvalidInput
 from headset.features.expression import LOOKBACK_US
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from headset.features.definition import FeatureView
     from headset.features.expression import Expression
@@ -68,7 +68,7 @@ class Fold:
 
         Args:
             fact: The fact.
-            limit: Rows up to this moment are of no use any more, microseconds.
+            limit: Rows up to this moment are of no use any more, microseconds: they go, where there may be any.
             anew: Whether the fact may have said something else before.
         """
         if fact.event not in self.events:
@@ -79,10 +79,13 @@ class Fold:
         elif fact.event == self._event:
             yield from self._change(fact, fact.columns, limit, known=anew)
 
-    def forget(self, limit: int) -> None:
-        """Drop trails of no use any more to rows after ``limit``."""
+    def forget(self, limit: int, conversations: Iterable[str] | None = None) -> None:
+        """Drop trails of no use any more to rows after ``limit``; of all conversations unless given."""
         limit -= LOOKBACK_US
-        self.trails = {key: trail for key, trail in self.trails.items() if trail.facts[-1][0] > limit}
+        for conversation in list(self.trails) if conversations is None else conversations:
+            trail = self.trails.get(conversation)
+            if trail is not None and trail.facts[-1][0] <= limit:
+                del self.trails[conversation]
 
     def restore(self, facts: list[Fact]) -> None:
         """Take up the facts of a trail."""
@@ -92,9 +95,9 @@ class Fold:
 
     def _change(self, fact: Fact, columns: Mapping[str, Any], limit: int, *, known: bool) -> Iterator[Change]:
         key = fact.keys.get(self._entity)
-        if key is None or fact.event_time <= limit:
+        if key is None:
             return
-        if self._filter is None or self._filter(columns) is True:
+        if fact.event_time > limit and (self._filter is None or self._filter(columns) is True):
             yield Change(key, fact.event_time, fact.event_id, tuple([of(columns) for of in self._inputs]))
         elif known:
             yield Change(key, fact.event_time, fact.event_id, None)
@@ -102,7 +105,7 @@ class Fold:
     def _follow(self, fact: Fact, limit: int, *, anew: bool) -> Iterator[tuple[Fact, Mapping[str, Any]]]:
         """Put ``fact`` into its conversation; the facts that now have other columns than before, itself first."""
         time, event_id = entry = fact.event_time, fact.event_id
-        if time <= limit:
+        if time <= limit and not anew:
             return
         trail = self.trails.setdefault(fact.keys["conversation"], Trail(len(self._markers)))
         place = bisect_left(trail.facts, entry)
@@ -125,6 +128,8 @@ class Fold:
             if one.event == self._event:
                 yield one, {**one.columns, **dict(self._since(trail, one))}
         trail.drop(limit)
+        if not trail.facts:
+            del self.trails[fact.keys["conversation"]]
 
     def _since(self, trail: Trail, fact: Fact) -> Iterator[tuple[str, float]]:
         for (_, _, name), marks in zip(self._markers, trail.marks, strict=True):

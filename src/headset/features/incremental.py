@@ -6,35 +6,25 @@ values are read from it in :mod:`headset.features.reading`. Rows that no read ca
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Struct
-
 from headset.core.errors import InvalidInput, NotFound
-from headset.features.fact import Fact
-from headset.features.fold import Fold, decoded
+from headset.features.fold import Fold
 from headset.features.reading import Reading
 from headset.features.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from headset.features.aggregation import Row
     from headset.features.definition import FeatureView
+    from headset.features.fact import Fact
 
 HOUR_US = 3_600_000_000
-_FORMAT = 1
+AT_ONCE = 100
+"""Keys of one step; whoever waits for it waits no longer than these take."""
+
 _SECOND_US = 1_000_000
-
-
-class _Stored(Struct, array_like=True):
-    """The whole state, as bytes."""
-
-    format: int
-    newest: int
-    rows: dict[str, dict[str, list[tuple[int, bytes, tuple[Any, ...]]]]]
-    facts: dict[str, dict[str, list[Fact]]]
 
 
 class ViewState:
@@ -85,11 +75,21 @@ class ViewState:
 
     def expire(self, now: int) -> int:
         """Forget what no read from ``now`` less the grace on can reach; the number of keys forgotten altogether."""
+        return sum(self.expiring(now))
+
+    def expiring(self, now: int) -> Iterator[int]:
+        """:meth:`expire` in steps of some keys; between them the view may be read and updated."""
         self.newest = max(self.newest, now)
-        until, before = self.newest - self._kept, len(self.keys)
-        self.keys = {key: rows for key, rows in self.keys.items() if rows.rows[-1][0] > until}
-        self.fold.forget(until)
-        return before - len(self.keys)
+        until = self.newest - self._kept
+        keys, conversations = iter(list(self.keys)), iter(list(self.fold.trails))
+        while some := list(islice(keys, AT_ONCE)):
+            quiet = [key for key in some if key in self.keys and self.keys[key].rows[-1][0] <= until]
+            for key in quiet:
+                del self.keys[key]
+            yield len(quiet)
+        while some := list(islice(conversations, AT_ONCE)):
+            self.fold.forget(until, some)
+            yield 0
 
 
 class Incremental:
@@ -104,6 +104,7 @@ class Incremental:
 
     >>> from headset.features.aggregation import Count
     >>> from headset.features.definition import Feature, FeatureView
+    >>> from headset.features.fact import Fact
     >>> turns = Feature(name="turns", aggregation=Count(), window="conversation")
     >>> view = FeatureView(
     ...     name="pace", entity="conversation", event="TurnReceived", features=(turns,), owner="", description=""
@@ -160,38 +161,3 @@ class Incremental:
             The number of keys forgotten altogether.
         """
         return sum(state.expire(now) for state in self._states.values())
-
-    def store(self) -> bytes:
-        """The whole state, for :meth:`restore`."""
-        rows: dict[str, dict[str, list[Row]]] = {}
-        facts: dict[str, dict[str, list[Fact]]] = {}
-        for state in self._states.values():
-            version = state.fold.view.version
-            rows[version] = {key: kept.rows for key, kept in state.keys.items()}
-            facts[version] = {key: [one[2] for one in kept.facts] for key, kept in state.fold.trails.items()}
-        newest = max((state.newest for state in self._states.values()), default=0)
-        return msgspec.msgpack.encode(_Stored(_FORMAT, newest, rows, facts))
-
-    def restore(self, content: bytes) -> set[str]:
-        """Take the state up that :meth:`store` gave; it replaces that of each view it holds in the same version.
-
-        Returns:
-            The names of those views; the others have to be folded from the log.
-
-        Raises:
-            InvalidInput: ``content`` is no such state.
-        """
-        stored = decoded(content, _Stored)
-        if stored.format != _FORMAT:
-            raise InvalidInput("content", f"has format {stored.format}, not {_FORMAT}; fold the log again")
-        restored = set()
-        for name, state in self._states.items():
-            state.newest = max(state.newest, stored.newest)
-            version = state.fold.view.version
-            if version in stored.rows:
-                state.keys = {key: Rows(rows) for key, rows in stored.rows[version].items()}
-                state.fold.trails = {}
-                for facts in stored.facts[version].values():
-                    state.fold.restore(facts)
-                restored.add(name)
-        return restored

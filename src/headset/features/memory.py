@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 from headset.core.errors import InvalidInput
 from headset.features.fact import Fact
 from headset.features.fold import decoded, inputs_of
-from headset.features.incremental import HOUR_US, ViewState
+from headset.features.incremental import AT_ONCE, HOUR_US, ViewState
 from headset.features.reading import ServiceReading, ServiceReadings
 from headset.features.rows import Rows
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from headset.features.store import FeatureRequest, FeatureRow
 
 _FORMAT = 1
-_AT_ONCE = 100  # keys; reads wait no longer than these take
 
 _Row = tuple[int, bytes, tuple[Any, ...]]
 
@@ -123,8 +123,14 @@ class MemoryStore:
     def expire(self, now: int) -> None:
         """See :meth:`OnlineStore.expire <headset.features.store.OnlineStore.expire>`."""
         with self._turn:
-            for live in self._live.values():
-                live.expire(now)
+            lives = list(self._live.values())
+        for live in lives:
+            steps = live.expiring(now)
+            while True:
+                with self._turn:
+                    if next(steps, None) is None:
+                        break
+                _let_others()
 
     def snapshot(self) -> bytes:
         """See :meth:`OnlineStore.snapshot <headset.features.store.OnlineStore.snapshot>`.
@@ -172,19 +178,28 @@ class MemoryStore:
             if problem:
                 return reading.defaults(problem)
             lives = [self._live[version] for _, _, version, _ in reading.views]
+            problem = reading.apart([live.position for live in lives])
+            if problem:
+                return reading.defaults(problem)
             rows = [
                 live.keys.get(request.keys.get(entity, ""))
                 for live, (_, entity, _, _) in zip(lives, reading.views, strict=True)
             ]
-            position, oldest = min(live.position for live in lives), max(live.oldest for live in lives)
-            return reading.read(request, rows, position, oldest)
+            return reading.read(request, rows, lives[0].position, max(live.oldest for live in lives))
 
     def _pieces(self, of: Mapping[str, Any], content: Callable[[Any], object]) -> Iterator[bytes]:
         with self._turn:
             keys = iter(list(of))
-        while names := list(islice(keys, _AT_ONCE)):
+        while names := list(islice(keys, AT_ONCE)):
             with self._turn:
-                yield msgspec.msgpack.encode([(name, content(of[name])) for name in names if name in of])
+                piece = msgspec.msgpack.encode([(name, content(of[name])) for name in names if name in of])
+            yield piece
+            _let_others()
+
+
+def _let_others() -> None:
+    """Let a thread that waits for the lock have it; a thread that takes it again at once would get it first."""
+    time.sleep(0)
 
 
 def _restored(view: FeatureView, grace_us: int, stored: _View) -> _Live:

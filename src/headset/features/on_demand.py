@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
@@ -43,7 +44,6 @@ REQUEST: Mapping[str, Kind] = {
 1970; ``intent``, ``confidence`` and ``scope`` are what the intent model says of the turn."""
 
 _PYTHON_TYPES: dict[Kind, type] = {"number": float, "flag": bool, "word": str}
-_SQL_TYPES: dict[Kind, str] = {"number": "DOUBLE", "flag": "BOOLEAN", "word": "VARCHAR"}
 
 
 class OnDemandFeature(Struct, frozen=True, kw_only=True):
@@ -124,33 +124,48 @@ class OnDemandPlan:
             read[name] = float(value) if is_number and value is not None else value
         return {place: compute(read) for place, compute in self._compiled.items()}
 
+    def request(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
+        """The columns of :data:`REQUEST` that the features are made of, as float64 and string.
+
+        Raises:
+            InvalidInput: a column is missing, cannot be read as what it is, or holds a number that is not finite.
+        """
+        columns = {name: self._column(table, name) for name in self.columns if name in REQUEST}
+        for name, column in columns.items():
+            if self.columns[name] == "number":
+                _check_finite(name, column)
+        return columns
+
     def table(self, table: pa.Table) -> pa.Table:
         """The same for each row of ``table``, in DuckDB.
 
         Raises:
-            InvalidInput: a column is missing, or cannot be read as what it is.
+            InvalidInput: see :meth:`request`; for stored features a column is missing, or cannot be read as what it is.
         """
         import duckdb  # noqa: PLC0415 - whoever only serves features does not need it
+        import pyarrow as pa  # noqa: PLC0415 - likewise
 
-        if missing := [name for name in self.columns if name not in table.column_names]:
-            raise InvalidInput(f"table.{missing[0]}", f"is missing; on-demand features read {', '.join(self.columns)}")
+        columns = self.request(table)
+        columns |= {name: self._column(table, name) for name in self.columns if name not in REQUEST}
         if not self._sql:
             return table.select([])
-        casts = [
-            f"CAST({identifier(name)} AS {_SQL_TYPES[kind]}) AS {identifier(name)}"
-            for name, kind in self.columns.items()
-        ]
-        columns = f"* REPLACE ({', '.join(casts)})" if casts else "*"
+        given = pa.table({"row": np.arange(table.num_rows), **columns})  # the row for features made of no column
         computed = ", ".join(f"{sql} AS {identifier(place)}" for place, sql in self._sql.items())
         with duckdb.connect() as connection:
             connection.execute("SET enable_progress_bar = false")
             connection.execute("SET ieee_floating_point_ops = true")  # overflow is infinity, as in Python
-            connection.register("given", table)
-            query = f"SELECT {computed} FROM (SELECT {columns} FROM given)"  # noqa: S608 - of quoted names
             try:
-                return connection.sql(query).to_arrow_table()
-            except duckdb.ConversionException as error:
-                raise InvalidInput("table", f"has a column of another kind than its feature ({error})") from error
+                connection.register("given", given)
+                return connection.sql(f"SELECT {computed} FROM given").to_arrow_table()  # noqa: S608 - of quoted names
+            except duckdb.Error as error:
+                raise InvalidInput(
+                    "table", f"has rows that on-demand features cannot be computed of ({error})"
+                ) from error
+
+    def _column(self, table: pa.Table, name: str) -> pa.ChunkedArray:
+        if name not in table.column_names:
+            raise InvalidInput(f"table.{name}", f"is missing; on-demand features read {', '.join(self.columns)}")
+        return _read(name, table[name], self.columns[name])
 
 
 def evaluate(service: FeatureService, stored: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,6 +213,44 @@ def check_default(place: str, default: float | str | bool | None, gives: Kind) -
         raise InvalidInput(f"{place}.default", f"{default!r} is not a {gives}")
     if isinstance(default, float) and not math.isfinite(default):
         raise InvalidInput(f"{place}.default", f"{default!r} is not a finite number")
+
+
+def _read(name: str, column: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
+    """``column`` in the type of ``kind``."""
+    import pyarrow as pa  # noqa: PLC0415 - whoever only serves features does not need it
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    wanted = {"number": pa.float64(), "flag": pa.bool_(), "word": pa.string()}[kind]
+    try:
+        return column.cast(wanted, safe=False)
+    except pa.ArrowNotImplementedError:
+        raise InvalidInput(f"table.{name}", f"is {column.type}; give {kind}s, or leave the column out") from None
+    except pa.ArrowInvalid:
+        row = next(row for row, value in enumerate(column) if not _can_be(value, wanted))
+        value = repr(column[row].as_py())[:60]
+        raise InvalidInput(
+            f"table.{name}", f"holds {value} in row {row + 1:,}, which is no {kind}; correct it, or leave it empty"
+        ) from None
+
+
+def _can_be(value: pa.Scalar, wanted: pa.DataType) -> bool:
+    try:
+        value.cast(wanted, safe=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_finite(name: str, column: pa.ChunkedArray) -> None:
+    numbers = column.fill_null(0.0).to_numpy()
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong):
+        raise InvalidInput(
+            f"table.{name}",
+            f"is not finite in {len(wrong):,} of {len(numbers):,} rows, first in row {wrong[0] + 1:,}"
+            f" ({numbers[wrong[0]]}); give numbers, or leave these cells empty",
+        )
 
 
 def _kind(place: str, feature: OnDemandFeature, known: Mapping[str, Kind]) -> Kind:

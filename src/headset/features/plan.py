@@ -32,6 +32,10 @@ Action = Literal["added", "changed", "described", "removed", "unchanged"]
 ANY_QUEUE = "*"
 """Stands for all queues, where nobody knows which."""
 
+_LONGEST = 1_000_000
+_DEEPEST = 100
+_OPEN, _CLOSE = b"{}"
+_SHOWN = 200
 _TOLD = ("owner", "description", "freshness")
 
 
@@ -39,7 +43,7 @@ class Definitions(Struct, frozen=True, kw_only=True):
     """Views and services that belong together, such as those of one repository.
 
     Raises:
-        InvalidInput: two views or two services have one name.
+        InvalidInput: two views or two services have one name, or one cannot be written down and read back.
     """
 
     views: tuple[FeatureView, ...] = ()
@@ -51,6 +55,8 @@ class Definitions(Struct, frozen=True, kw_only=True):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise InvalidInput(twice[0], f"is the name of two different {what}s; names are unique")
+            for definition in group:
+                _check_storable(definition)
 
     def pinned(self, versions: Mapping[str, str]) -> Definitions:
         """The same made of signals of these versions; see :func:`~headset.features.definition.pinned`."""
@@ -310,6 +316,34 @@ class _Whole:
                     view if whole else f"{view}.{read[0]}",
                     f"is read by {users}; keep it until no alias points at a model that reads it",
                 )
+
+
+def _check_storable(definition: FeatureView | FeatureService) -> None:
+    """Refuse what the log could not keep or nobody could read back: fields of another type, classes of one's own."""
+    name = str(definition.name)[:_SHOWN]
+    try:
+        text = msgspec.json.encode(definition)
+        if len(text) > _LONGEST or _depth(text) > _DEEPEST:
+            raise InvalidInput(
+                name,
+                f"takes {len(text)} bytes, {_depth(text)} deep; the limits are {_LONGEST} and {_DEEPEST}; divide it",
+            )
+        same = msgspec.json.decode(text, type=type(definition)) == definition
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            name, f"cannot be kept ({str(error)[:_SHOWN]}); give each field what its type says"
+        ) from None
+    if not same:
+        raise InvalidInput(name, "reads back as something else; use the classes of headset.features as they are")
+
+
+def _depth(text: bytes) -> int:
+    """How deeply objects are nested in JSON; a brace in a text counts as one."""
+    depth = deepest = 0
+    for byte in text:
+        depth += (byte == _OPEN) - (byte == _CLOSE)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _touching(change: Change, services: Iterable[str], users: Sequence[Usage]) -> Change:

@@ -212,6 +212,24 @@ class ServiceReading:
         gone = [f"{name} (version {version})" for name, _, version, _ in self.views if version not in live]
         return f"not live: {', '.join(gone)}; apply the definitions that the model was trained with" if gone else ""
 
+    def apart(self, positions: Sequence[int]) -> str:
+        """The problem with views that have heard of less of the log than others: no prefix of it gives their values.
+
+        Args:
+            positions: How far each view has been folded.
+
+        Returns:
+            The problem; empty if there is none.
+        """
+        furthest = max(positions)
+        if min(positions) == furthest:
+            return ""
+        return "; ".join(
+            f"view {name!r} is still being folded (offset {position} of {furthest})"
+            for (name, *_), position in zip(self.views, positions, strict=True)
+            if position < furthest
+        )
+
 
 class ServiceReadings:
     """The readings of services, each made once. For one thread, or under a lock of the caller's."""

@@ -40,8 +40,10 @@ class FeatureRow(Struct, frozen=True):
         values: By ``view.feature``, in the order of ``service.versions``; vectors are float32 arrays, not to be
             written to.
         unknown: The views whose key is missing, or has no fact in reach of their windows: their values are defaults.
-        position: Offset of the log up to which the values have heard of it; the least of the views read.
-        problem: Why all values are defaults; empty if they are not.
+        position: Offset of the log up to which the values have heard of it, the same for all views read; 0 if they
+            were not read.
+        problem: Why all values are defaults; empty if they are not. Views that stand at different offsets are a
+            problem, for no prefix of the log gives their values.
     """
 
     values: dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,10 @@ class TrainingSet(Struct, frozen=True):
         """Write it as Parquet, complete or not at all; what is not in the table goes into the file's metadata.
 
         Raises:
+            InvalidInput: see :func:`check_target`; or Parquet has no such column.
             StorageFailed: the file cannot be written.
         """
+        check_target(path)
         told = {name: getattr(self, name) for name in _Description.__struct_fields__}
         metadata = {_KEY: msgspec.json.encode(_Description(**told))}
         partial = path.with_name(f".{path.name}.partial")
@@ -81,6 +84,9 @@ class TrainingSet(Struct, frozen=True):
             raise StorageFailed(
                 f"{path} cannot be written ({error.strerror or error}); name a file in a folder that takes one"
             ) from error
+        except pa.ArrowException as error:
+            partial.unlink(missing_ok=True)
+            raise InvalidInput("rows", f"cannot be written as Parquet ({error}); leave that column out") from error
 
     @classmethod
     def read(cls, path: Path) -> TrainingSet:
@@ -135,14 +141,39 @@ def build_training_set(
         InvalidInput: a column is missing or of another type, a time cannot be, or a row would see its label; it
             names how many rows, the first of them (counted from 1) and the next step.
     """
-    _check_columns(service, rows)
-    _check_times(rows, newest)
-    _check_leakage(rows)
+    check_rows(service, rows, newest)
     rows = rows.replace_schema_metadata()
     found = history.values(service.views, rows, known_to=position)
     features = evaluate_table(service, found)
     table = pa.table([*rows.columns, *features.columns], [*rows.column_names, *features.column_names])
     return TrainingSet(table, service.name, service.version, service.versions, position, fingerprint(table))
+
+
+def check_rows(service: FeatureService, rows: pa.Table, newest: int | None = None) -> None:
+    """Check all that can be known of ``rows`` without the log; for the arguments see :func:`build_training_set`.
+
+    Raises:
+        InvalidInput: a column is missing or of another type, a time cannot be, or a row would see its label.
+    """
+    _check_columns(service, rows)
+    _check_times(rows, newest)
+    _check_leakage(rows)
+    service.on_demand_plan.request(rows)
+
+
+def check_target(path: Path) -> None:
+    """Check that a training set can be written to ``path``: a file, or nothing yet, in a folder that takes one.
+
+    Raises:
+        InvalidInput: it cannot.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InvalidInput("out", f"{path} is no regular file; name a file to write")
+        if not (path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)):
+            raise InvalidInput("out", f"{path.parent} is no folder that takes files; name one that does")
+    except OSError as error:
+        raise InvalidInput("out", f"{path} cannot be written ({error.strerror}); name another file") from None
 
 
 def fingerprint(table: pa.Table) -> str:
@@ -177,6 +208,8 @@ def _content(column: pa.ChunkedArray) -> Iterator[bytes]:
         yield from _content(pa.chunked_array([chunk.flatten() for chunk in known.chunks], kind.value_type))
     elif pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         yield known.to_numpy().tobytes()
+    elif pa.types.is_temporal(kind) and getattr(kind, "unit", "") == "ns":
+        yield known.cast(pa.int64()).to_numpy().tobytes()  # Python's times end at microseconds
     else:
         yield msgspec.json.encode(known.to_pylist(), enc_hook=str)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headset.features.encoder import Encoder
     from headset.features.sentiment import Sentiment
     from headset.registry.scorer import Scorer
-    from headset.serving.risk import RiskPredictor
+    from headset.serving.risk import RiskAway, RiskPredictor
 
 _ALTERNATIVES = 3
 
@@ -103,7 +103,7 @@ class IntentPredictor:
         self._replies = Replies(encoder)
         self._suggestions = suggestions
         self.model_version = model_version
-        self.risk: RiskPredictor | None = None
+        self.risk: RiskPredictor | RiskAway | None = None
         self.feature_versions = {"embedding": encoder.version, "sentiment": sentiment.version}
 
     def refresh_replies(self, connection: sqlite3.Connection, vault: Vault) -> None:

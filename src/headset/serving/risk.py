@@ -59,6 +59,24 @@ class _Read(NamedTuple):
     row: FeatureRow
 
 
+class RiskAway:
+    """Stands in for a risk model that there is and that cannot be used: decisions go on without it, and say so.
+
+    Args:
+        problem: Why it cannot be used.
+    """
+
+    def __init__(self, problem: str) -> None:
+        self._risk = Risk(None, 1.0, "", {}, {}, 0, problem)
+
+    def assess(self, turns: Sequence[CustomerTurn], predictions: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions, with the problem for those that belong to a conversation."""
+        return [
+            replace(prediction, risk=self._risk if turn.keys else None)
+            for turn, prediction in zip(turns, predictions, strict=True)
+        ]
+
+
 class RiskPredictor:
     """Reads the features of a service for a batch of turns, in one round trip, and scores them.
 
@@ -67,6 +85,9 @@ class RiskPredictor:
         service: What it reads.
         store: Where from.
         model_version: The registered version.
+
+    Attributes:
+        behind: Why the store's values are not those of now; empty if they are. Decisions are then marked degraded.
     """
 
     def __init__(self, scorer: RiskScorer, service: FeatureService, store: OnlineStore, *, model_version: str) -> None:
@@ -76,6 +97,7 @@ class RiskPredictor:
         self._versions = {service_key(service): service.version}
         self._read_lately: deque[Mapping[Entity, str]] = deque(maxlen=_READ_LATELY)
         self.model_version = model_version
+        self.behind = ""
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
@@ -123,7 +145,7 @@ class RiskPredictor:
                 feature_versions=self._versions,
                 feature_values=values,
                 feature_position=row.position,
-                problem=row.problem or problem,
+                problem=row.problem or self.behind or problem,
             )
             for probability, (values, row) in zip(probabilities, read, strict=True)
         ]
