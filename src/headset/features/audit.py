@@ -15,10 +15,11 @@ from msgspec import Struct
 
 from headset.core.clock import MICROSECONDS
 from headset.core.errors import NotFound, TextErased
-from headset.events.schema import ConversationStarted, DecisionServed, HandoffAccepted, TurnReceived
+from headset.events.schema import DecisionServed, TurnReceived
 from headset.features.aggregation import VectorMean
 from headset.features.on_demand import evaluate
 from headset.features.served import SERVICE, feature_hash
+from headset.features.situation import situation_of
 from headset.features.store import FeatureRequest
 
 if TYPE_CHECKING:
@@ -100,15 +101,6 @@ class _Pending(NamedTuple):
         """Name and version of the feature services it read."""
         versions = self.served.feature_versions
         return [(name.removeprefix(SERVICE), versions[name]) for name in versions if name.startswith(SERVICE)]
-
-
-class _Situation(NamedTuple):
-    """A turn, and what was known of its conversation when it was decided."""
-
-    turn: Event
-    said: TurnReceived
-    started: ConversationStarted
-    agent_id: str | None
 
 
 class Audit:
@@ -252,14 +244,16 @@ class Audit:
         served = each.served
         if _on_defaults(served):
             raise _Unverifiable("decided on defaults")
-        at = _situation(self._log.conversation(each.record.event.conversation_id or ""), each)
-        known = {"position": at.said.position, **_told(at)}
-        values: dict[str, Any] = {**known, **self._signal_values(served, at)}
+        conversation = self._log.conversation(each.record.event.conversation_id or "")
+        at = situation_of(conversation, each.record, served.turn_id)
+        if at.turn is None:
+            raise _Unverifiable("turn not in the log")
+        values: dict[str, Any] = {**at.columns, **self._signal_values(served, at.turn)}
         for name, version in each.services:
-            values |= self._read(self._services[name, version], each, at, values)
+            values |= self._read(self._services[name, version], each, at.keys, at.turn.event_time - 1, values)
         return values
 
-    def _signal_values(self, served: DecisionServed, at: _Situation) -> dict[str, Any]:
+    def _signal_values(self, served: DecisionServed, turn: Event) -> dict[str, Any]:
         versions = {
             name: version for name, version in served.feature_versions.items() if name in self._signals.versions
         }
@@ -267,25 +261,30 @@ class Audit:
             raise _Unverifiable("signals of another version")
         if not versions:
             return {}
+        assert isinstance(turn.payload, TurnReceived)  # noqa: S101 - a situation's turn is one
         try:
-            text = self._vault.open(at.turn.subject, at.said.text)
+            text = self._vault.open(turn.subject, turn.payload.text)
         except TextErased:
             raise _Unverifiable("text erased") from None
         embeddings, sentiments = self._signals.compute([text])
         return {name: {"embedding": embeddings[0], "sentiment": sentiments[0]}[name] for name in versions}
 
     def _read(
-        self, service: FeatureService | None, each: _Pending, at: _Situation, known: dict[str, Any]
+        self,
+        service: FeatureService | None,
+        each: _Pending,
+        keys: dict[Entity, str],
+        as_of: int,
+        known: dict[str, Any],
     ) -> dict[str, Any]:
         if service is None:
             raise _Unverifiable("definition not on record")
         if self._follower.furthest > each.position:
             raise _Unverifiable("saw less of the log than was waited for")
         self._follower.catch_up(until=each.position)
-        keys = _keys(at, each.record.event)
         if self._lost(service, keys):
             raise _Unverifiable("text erased")
-        (row,) = self._store.read(service, [FeatureRequest(keys, at.turn.event_time - 1)])
+        (row,) = self._store.read(service, [FeatureRequest(keys, as_of)])
         if row.problem:
             raise _Unverifiable(row.problem)
         said = {name: getattr(each.served, name) for name in ("intent", "confidence", "scope", "sentiment")}
@@ -311,44 +310,3 @@ def _position(served: DecisionServed, offset: int) -> int:
     """Where the log must be folded to; for one that read nothing stored, where it stands itself."""
     stored = any(name.startswith(SERVICE) for name in served.feature_versions)
     return served.feature_position if stored and not _on_defaults(served) else offset
-
-
-def _situation(records: Iterable[Record], each: _Pending) -> _Situation:
-    turn, started, agent_id = None, ConversationStarted(), None
-    for record in records:
-        if record.offset >= each.offset:
-            break
-        match record.event.payload:
-            case ConversationStarted() as payload:
-                started = payload
-            case TurnReceived() as payload if payload.turn_id == each.served.turn_id:
-                turn = record.event
-            case HandoffAccepted() as payload:
-                agent_id = agent_id or payload.agent_id
-            case _:
-                pass
-    if turn is None or not isinstance(turn.payload, TurnReceived):
-        raise _Unverifiable("turn not in the log")
-    return _Situation(turn, turn.payload, started, agent_id)
-
-
-def _told(at: _Situation) -> dict[str, Any]:
-    told = at.started
-    return {
-        "event_time": at.turn.event_time / MICROSECONDS,
-        "channel": told.channel,
-        "queue": told.queue,
-        "language": told.language,
-        "segment": told.segment,
-    }
-
-
-def _keys(at: _Situation, decision: Event) -> dict[Entity, str]:
-    keys: dict[Entity, str | None] = {
-        "conversation": decision.conversation_id,
-        "customer": at.started.customer_id,
-        "agent": at.agent_id,
-        "queue": at.started.queue,
-        "segment": at.started.segment,
-    }
-    return {entity: key for entity, key in keys.items() if key is not None}

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from headset.core.clock import iso
 from headset.core.errors import NotFound
-from headset.events.schema import ConversationStarted, DecisionServed, DecisionShadowed, HandoffAccepted, TurnReceived
+from headset.events.schema import DecisionServed, DecisionShadowed, TurnReceived
 from headset.features.fact import FactReader
 from headset.features.served import SERVICE
+from headset.features.situation import situation_of
 from headset.monitoring.lineage.graph import Graph
 from headset.monitoring.lineage.origin import add_features, add_model
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from headset.events.schema import Event
     from headset.features.catalogue import Catalogue
     from headset.features.definition import FeatureView
-    from headset.features.fact import Entity, Fact
+    from headset.features.fact import Fact
     from headset.monitoring.lineage.graph import Lineage
     from headset.registry.store import Registry
 
@@ -93,7 +94,7 @@ class _Sources:
         self._reader = FactReader()
         self.as_of = turn.event_time - 1
         self.position = position
-        self._keys = _keys(conversation, decision)
+        self._keys = situation_of(conversation, decision, "").keys
         self.complete = True
 
     def of(self, views: Mapping[str, FeatureView]) -> Iterator[tuple[str, str, list[Fact]]]:
@@ -167,28 +168,6 @@ def _read(catalogue: Catalogue, versions: Mapping[str, str]) -> dict[str, str]:
         service = catalogue.applied(name.removeprefix(SERVICE), version) if name.startswith(SERVICE) else None
         found |= {name: version} if service is None else service.versions
     return found
-
-
-def _keys(conversation: list[Record], decision: Record) -> dict[Entity, str]:
-    """Whom a decision read features of: as its conversation began, and who had taken it over by then."""
-    started, agent_id = ConversationStarted(), None
-    for record in conversation:
-        if record.offset < decision.offset:
-            match record.event.payload:
-                case ConversationStarted() as payload:
-                    started = payload
-                case HandoffAccepted() as payload:
-                    agent_id = agent_id or payload.agent_id
-                case _:
-                    pass
-    keys: dict[Entity, str | None] = {
-        "conversation": decision.event.conversation_id,
-        "customer": started.customer_id,
-        "agent": agent_id,
-        "queue": started.queue,
-        "segment": started.segment,
-    }
-    return {entity: key for entity, key in keys.items() if key is not None}
 
 
 def _turn_of(conversation: list[Record], turn_id: str) -> Record | None:
