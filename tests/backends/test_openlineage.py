@@ -10,6 +10,7 @@ import http.server
 import importlib
 import json
 import pkgutil
+import re
 import threading
 import types
 import typing
@@ -23,7 +24,7 @@ import pytest
 from openlineage.client import generated
 
 from headset.backends.openlineage import ParentRun, run_events, send_events, to_json, write_events
-from headset.core.errors import InvalidInput, StorageFailed
+from headset.core.errors import HeadsetError, InvalidInput, StorageFailed
 from headset.monitoring.lineage.graph import Edge, Lineage, Node
 
 COMMIT = "c0de" * 10
@@ -249,9 +250,16 @@ def test_a_server_or_a_file_that_does_not_take_them_is_named(lineage, server, tm
     url, _ = server(400)
     with pytest.raises(StorageFailed, match=r"took 0 of 2 events \(400 .*\); send them again"):
         send_events(events, url)
-    with pytest.raises(StorageFailed, match="took 0 of 2 events"):
-        send_events(events, "http://127.0.0.1:9")
-    with pytest.raises(InvalidInput, match="'file:///etc' is no HTTP URL"):
-        send_events(events, "file:///etc")
+    for away in ("http://127.0.0.1:9", "http://a..b"):
+        with pytest.raises(StorageFailed, match="took 0 of 2 events"):
+            send_events(events, away)
+    for wrong in ("file:///etc", "http://[::1", "http://a b", "http://a:99999", "http://"):
+        with pytest.raises(InvalidInput, match=re.escape(f"{wrong!r} is no HTTP URL")):
+            send_events(events, wrong)
+    for secret in (url.replace("//", "//ana:s3cret@"), "http://ana:s3cret@127.0.0.1:9", "http://ana:s3/cret@[::1"):
+        with pytest.raises(HeadsetError, match="http://") as raised:
+            send_events(events, secret)
+        assert "cret" not in str(raised.value)
+        assert "ana" not in str(raised.value)
     with pytest.raises(StorageFailed, match="cannot be written"):
         write_events(events, tmp_path / "gone" / "events")

@@ -142,6 +142,23 @@ def test_a_table_that_cannot_be_used_is_refused(main, log, tmp_path, content, se
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize("out", ["/", "/dev/full", "gone/set.parquet"])
+def test_where_no_file_can_be_written_the_log_is_not_read(main, log, tmp_path, out):
+    moments = table(tmp_path / "moments.csv", [{"conversation": "c-1", "customer": "ana", "as_of": iso(log[0])}])
+    code, _, told = main("features", "backfill", moments, "--out", out)
+    assert code == 2
+    assert "out:" in told
+    assert "read the log" not in told
+
+
+def test_a_request_that_holds_no_number_is_refused(main, log, tmp_path):
+    row = {"conversation": "c-1", "customer": "ana", "as_of": iso(log[0])}
+    for sentiment in ("nan", "1e400", "good"):
+        moments = table(tmp_path / "moments.csv", [row | {"sentiment": sentiment}])
+        code, _, told = main("features", "backfill", moments, "--out", tmp_path / "set.parquet")
+        assert (code, "table.sentiment" in told, "row 1" in told) == (2, True, True)
+
+
 def test_verification_finds_decisions_as_they_were_served(main, log):
     code, told, _ = main("features", "verify", "--json")
     found = json.loads(told)

@@ -67,6 +67,12 @@ def test_what_a_file_prints_does_not_mix_with_results(write, capsys):
         ({"mood": "\nx = 1 / 0\n"}, "mood.py:2: raised ZeroDivisionError: division by zero"),
         ({"mood": "def f():\n    return unknown\n\nf()\n"}, "mood.py:2: raised NameError: name 'unknown'"),
         ({"mood": "import sys\nsys.exit(3)\n"}, "mood.py:2: raised SystemExit: 3"),
+        ({"mood": "raise BaseException('boo')\n"}, "mood.py:1: raised BaseException: boo"),
+        ({"mood": "raise GeneratorExit\n"}, "mood.py:1: raised GeneratorExit"),
+        ({"mood": "class Mute(Exception):\n    def __str__(self):\n        1 / 0\nraise Mute\n"}, "py:4: raised Mute$"),
+        ({"mood": "x = []\nx.append(x)\n"}, "mood.py: raised RecursionError"),
+        ({"mood": "x = []\nfor i in range(100_000):\n    x = [x]\n"}, "mood.py: raised RecursionError"),
+        ({"mood": "class L(list):\n    def __iter__(self):\n        1 / 0\nx = L()\n"}, "mood.py:3: raised ZeroDiv"),
         ({"mood": "import nowhere_to_be_found\n"}, "mood.py:1: raised ModuleNotFoundError: .*nowhere_to_be_found"),
         ({"mood": MOOD.replace("1 d", "1 day")}, "mood.py:6: mood.turns.window: '1 day' is no duration"),
         ({"mood": MOOD.replace("TurnReceived", "Turn")}, "mood.py:6: mood.event: 'Turn' is none of"),
@@ -80,6 +86,11 @@ def test_what_a_file_prints_does_not_mix_with_results(write, capsys):
 def test_what_is_wrong_with_a_file_is_told_with_its_line(write, files, message):
     with pytest.raises(InvalidInput, match=message):
         load_definitions(write(**files))
+
+
+def test_whoever_interrupts_a_file_is_heard(write):
+    with pytest.raises(KeyboardInterrupt):
+        load_definitions(write(mood="raise KeyboardInterrupt\n"))
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):

@@ -30,7 +30,7 @@ def test_times_are_read_in_each_form_and_keys_stay_texts(tmp_path):
         pa.array([NOON_US]),
         pa.array([NOON]),
         pa.array([datetime(2026, 11, 22, 12, tzinfo=UTC)], pa.timestamp("s", "Europe/Berlin")),
-        pa.array([NOON_US * 1_000], pa.timestamp("ns", "UTC")),
+        pa.array([NOON_US * 1_000 + 1], pa.timestamp("ns", "UTC")),
     ],
 )
 def test_parquet_is_known_by_its_content(tmp_path, moments):
@@ -70,6 +70,10 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path, content, message):
     ("columns", "message"),
     [
         ({"as_of": [NOON_US], "customer": [42]}, r"rows\.customer: is int64; keys are texts"),
+        (
+            {"as_of": pa.array([1 << 62], pa.timestamp("ms", "UTC"))},
+            r"rows\.as_of: holds a time beyond .*4611686018427387904",
+        ),
         ({"as_of": [0.5]}, r"rows\.as_of: is double; write ISO 8601"),
         ({"as_of": [datetime(2026, 1, 1)]}, r"rows\.as_of: names no time zone"),  # noqa: DTZ001 - that is the point
     ],

@@ -189,10 +189,34 @@ def test_a_column_that_is_missing_is_named(name):
         evaluate_table(SERVICE, table.drop_columns([name]))
 
 
-def test_a_column_of_another_kind_is_named():
-    table = pa.table({name: [1.0] for name in SERVICE.stored} | {"sentiment": ["high"]})
-    with pytest.raises(InvalidInput, match=r"table: has a column of another kind.*high"):
+@pytest.mark.parametrize(
+    ("sentiment", "message"),
+    [
+        (pa.array(["0.5", None, "high"]), "holds 'high' in row 3, which is no number; correct it or make it null"),
+        (pa.array(["0.5", "x", "y"]).dictionary_encode(), "holds 'x' in row 2"),
+        (pa.array([[1.0]] * 3), "is list<item: double>; give numbers, or leave the column out"),
+        (pa.array([0.5, float("nan"), float("-inf")]), r"is not finite in 2 of 3 rows, first in row 2 \(nan\); give"),
+        (pa.array(["1", "2", "1e400"]), r"is not finite in 1 of 3 rows, first in row 3 \(inf\)"),
+    ],
+)
+def test_a_column_of_another_kind_is_named_with_its_first_row(sentiment, message):
+    table = pa.table({name: [1.0] * 3 for name in SERVICE.stored} | {"sentiment": sentiment})
+    with pytest.raises(InvalidInput, match=f"table.sentiment: {message}"):
         evaluate_table(SERVICE, table)
+
+
+def test_bytes_that_are_no_text_are_no_word():
+    service = structs.replace(SERVICE, on_demand=(OnDemandFeature(name="said", expression=column("intent")),))
+    table = pa.table({name: [1.0] for name in SERVICE.stored} | {"intent": [b"\xff"]})
+    with pytest.raises(InvalidInput, match=r"table.intent: holds b'\\xff' in row 1, which is no word"):
+        evaluate_table(service, table)
+
+
+def test_columns_that_nobody_needs_may_be_of_any_type():
+    table = pa.table({name: [1.0] for name in SERVICE.stored} | {"sentiment": pa.array([0.5], pa.float16())})
+    for name, kind in (("half", pa.float16()), ("map", pa.map_(pa.int8(), pa.int8())), ("took", pa.duration("us"))):
+        table = table.append_column(name, pa.nulls(1, kind))
+    assert evaluate_table(SERVICE, table)["on_demand.fell"].to_pylist() == [0.5]
 
 
 def test_a_stored_value_that_is_missing_is_named():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -23,10 +24,11 @@ from headset.features.definition import Feature, FeatureService, FeatureView
 from headset.features.expression import column, seconds_since
 from headset.features.fact import Fact
 from headset.features.log_history import event_types, log_history, signals_of
+from headset.features.on_demand import OnDemandFeature
 from headset.features.sentiment import Sentiment
 from headset.features.signal import SignalReader
 from headset.features.static_encoder import load_encoder
-from headset.features.training_set import TrainingSet, build_training_set, fingerprint
+from headset.features.training_set import TrainingSet, build_training_set, check_rows, fingerprint
 
 MINUTE = 60_000_000
 START = 20_000 * 1_440 * MINUTE
@@ -256,8 +258,8 @@ def test_a_file_gives_back_the_set_and_any_other_is_refused(history, tmp_path):
     assert replace(read, table=None) == replace(made, table=None)
     assert [file.name for file in tmp_path.iterdir()] == ["set.parquet"]
 
-    with pytest.raises(StorageFailed, match=r"cannot be written \(No such file or directory\)"):
-        made.write(tmp_path / "gone" / "set.parquet")
+    with pytest.raises(StorageFailed, match=r"cannot be written \(File name too long\)"):
+        made.write(tmp_path / ("x" * 250))  # too long with what is put around it
     with pytest.raises(InvalidInput, match="cannot be read"):
         TrainingSet.read(tmp_path / "gone.parquet")
     pq.write_table(rows, tmp_path / "other.parquet")
@@ -274,6 +276,47 @@ def test_a_file_gives_back_the_set_and_any_other_is_refused(history, tmp_path):
     pq.write_table(stored.slice(1), path)
     with pytest.raises(InvalidInput, match="was changed after it was written"):
         TrainingSet.read(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/dev/full", "out: /dev/full is no regular file"),
+        ("/", "out: / is no regular file"),
+        (".", r"out: \. is no regular file"),
+        ("gone/set.parquet", "out: gone is no folder that takes files"),
+        ("x" * 300, r"out: x+ cannot be written \(File name too long\)"),
+    ],
+)
+def test_only_a_regular_file_is_replaced(history, path, message):
+    made = build_training_set(SERVICE, rows_at(START), history=history, position=1)
+    with pytest.raises(InvalidInput, match=message):
+        made.write(Path(path))
+
+
+def test_rows_are_checked_without_the_log():
+    on_demand = OnDemandFeature(name="now", expression=column("sentiment"))
+    service = replace(SERVICE, on_demand=(on_demand,))
+    check_rows(service, rows_at(START, sentiment=[0.5]))
+    for wrong, message in (({"sentiment": [float("inf")]}, "not finite"), ({}, "sentiment: is missing")):
+        with pytest.raises(InvalidInput, match=message):
+            check_rows(service, rows_at(START, **wrong))
+    with pytest.raises(InvalidInput, match="not before label_time"):
+        check_rows(service, rows_at(START, sentiment=[0.5], label=[1], label_time=[START]))
+
+
+def test_columns_of_odd_types_stay_as_they_are(history, tmp_path):
+    odd = {
+        "half": pa.array([0.5], pa.float16()),
+        "map": pa.array([[(1, 2)]], pa.map_(pa.int8(), pa.int8())),
+        "deep": pa.array([{"a": [1]}], pa.struct({"a": pa.large_list(pa.int8())})),
+        "took": pa.array([1_001], pa.duration("ns")),
+        "seen": pa.array([1_001], pa.timestamp("ns")),
+        "none": pa.nulls(1),
+    }
+    made = build_training_set(SERVICE, rows_at(START, **odd), history=history, position=1)
+    made.write(tmp_path / "set.parquet")
+    assert TrainingSet.read(tmp_path / "set.parquet").fingerprint == made.fingerprint
 
 
 def test_of_a_file_with_one_bit_turned_nothing_or_the_same_table_is_read(history, tmp_path, seed):

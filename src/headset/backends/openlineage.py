@@ -104,15 +104,20 @@ def send_events(events: Sequence[RunEvent], url: str, *, api_key: str = "") -> N
         StorageFailed: the server cannot be reached, or refused an event.
     """
     shown = without_userinfo(url)
-    if not _is_http(url):
-        raise InvalidInput("url", f"{shown[:80]!r} is no HTTP URL; give e.g. http://localhost:5000")
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     config = HttpConfig(url=url, timeout=_TIMEOUT_S, retry=_RETRY, custom_headers=headers)
-    with closing(HttpTransport(config)) as transport:
+    try:
+        parts = urlsplit(url)
+        transport = HttpTransport(config) if parts.scheme in {"http", "https"} and parts.hostname else None
+    except ValueError:
+        transport = None
+    if transport is None:
+        raise InvalidInput("url", f"{shown[:80]!r} is no HTTP URL; give e.g. http://localhost:5000")
+    with closing(transport):
         for place, event in enumerate(events):
             try:
                 transport.emit(event)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # a ValueError where the host can be no name
                 raise StorageFailed(
                     f"{shown} took {place} of {len(events)} events ({without_userinfo(str(error))});"
                     " send them again, or write them to a file"
@@ -125,7 +130,7 @@ def without_userinfo(text: str) -> str:
     >>> without_userinfo("http://ana:secret@localhost:5000 is away")
     'http://localhost:5000 is away'
     """
-    return re.sub(r"//[^/?#]*@", "//", text)
+    return re.sub(r"://.*@", "://", text)
 
 
 def to_json(event: RunEvent) -> str:
@@ -153,14 +158,6 @@ def _events(
             inputs=inputs,
             outputs=outputs,
         )
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _run_id(run: Node) -> str:

@@ -56,7 +56,7 @@ def check_keys(field: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         InvalidInput: it holds something else; it names ``field``.
     """
     held = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_null(held)):
+    if held not in {pa.string(), pa.large_string(), pa.string_view(), pa.null()}:
         raise InvalidInput(field, f"is {held}; keys are texts, so that 0042 and 42 differ: cast the column to text")
     return column.cast(pa.string())
 

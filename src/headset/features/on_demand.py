@@ -223,20 +223,20 @@ def _read(name: str, column: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
         column = column.cast(column.type.value_type)
     wanted = {"number": pa.float64(), "flag": pa.bool_(), "word": pa.string()}[kind]
     try:
-        return column.cast(wanted, safe=False)
+        return column.cast(wanted, safe=kind != "number")  # large whole numbers are rounded, as by Python
     except pa.ArrowNotImplementedError:
         raise InvalidInput(f"table.{name}", f"is {column.type}; give {kind}s, or leave the column out") from None
     except pa.ArrowInvalid:
-        row = next(row for row, value in enumerate(column) if not _can_be(value, wanted))
+        row = next(row for row, value in enumerate(column) if not _can_be(value, kind, wanted))
         value = repr(column[row].as_py())[:60]
         raise InvalidInput(
-            f"table.{name}", f"holds {value} in row {row + 1:,}, which is no {kind}; correct it, or leave it empty"
+            f"table.{name}", f"holds {value} in row {row + 1:,}, which is no {kind}; correct it or make it null"
         ) from None
 
 
-def _can_be(value: pa.Scalar, wanted: pa.DataType) -> bool:
+def _can_be(value: pa.Scalar, kind: Kind, wanted: pa.DataType) -> bool:
     try:
-        value.cast(wanted, safe=False)
+        value.cast(wanted, safe=kind != "number")
     except ValueError:
         return False
     return True
@@ -249,7 +249,7 @@ def _check_finite(name: str, column: pa.ChunkedArray) -> None:
         raise InvalidInput(
             f"table.{name}",
             f"is not finite in {len(wrong):,} of {len(numbers):,} rows, first in row {wrong[0] + 1:,}"
-            f" ({numbers[wrong[0]]}); give numbers, or leave these cells empty",
+            f" ({numbers[wrong[0]]}); give numbers or null",
         )
 
 

@@ -194,8 +194,12 @@ def _spelled(kind: pa.DataType) -> str:
     """A type by what Parquet keeps of it: no names of lists' elements, no whole seconds."""
     if pa.types.is_fixed_size_list(kind):
         return f"{_spelled(kind.value_type)} x {kind.list_size}"
-    if pa.types.is_list(kind):
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return f"list of {_spelled(kind.value_type)}"
+    if pa.types.is_map(kind):
+        return f"map of {_spelled(kind.key_type)} to {_spelled(kind.item_type)}"
+    if pa.types.is_struct(kind):
+        return f"struct of {[(field.name, _spelled(field.type)) for field in kind]}"
     return str(kind).replace("[s]", "[ms]")
 
 
