@@ -90,10 +90,6 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         await asyncio.to_thread(model.refresh)
     except HeadsetError as error:
         _logger.warning("no model serves, every turn goes to a person: %s", error)
-    try:
-        await asyncio.to_thread(features.refresh)
-    except HeadsetError as error:
-        _logger.warning("no features are read for now: %s", error)
     return Service(
         clock=parts.clock,
         log=parts.log,
