@@ -39,6 +39,7 @@ _logger = logging.getLogger("headset")
 _CHAMPION_EVERY_S = 2.0
 _REPLIES_EVERY_S = 15.0
 _FOLLOW_EVERY_S = 0.02
+_LIVE_EVERY_S = 0.5
 _READ_AHEAD_EVERY_S = 0.5
 _EXPIRE_EVERY_S = 60.0
 _AUDIT_EVERY_S = 5.0
@@ -123,7 +124,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         upkeep=[
             (_FOLLOW_EVERY_S, features.follow),
             (_CHAMPION_EVERY_S, model.refresh),
-            (_CHAMPION_EVERY_S, features.refresh),
+            (_LIVE_EVERY_S, features.refresh),
             (_CHAMPION_EVERY_S, upkeep.refresh_risk),
             (_READ_AHEAD_EVERY_S, upkeep.read_ahead),
             (_REPLIES_EVERY_S, upkeep.refresh_replies),
