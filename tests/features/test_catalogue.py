@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from random import Random
 from uuid import UUID
@@ -456,3 +458,31 @@ def test_a_model_in_use_always_finds_what_it_reads(tmp_path_factory, steps, data
     assert home.catalogue.views() == found
     assert home.catalogue.history() == history
     home.catalogue.close()
+
+
+FIRST_TOGETHER = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+import msgspec
+from headset.features import catalogue
+from headset.features.definition import FeatureView
+from headset.features.families import SENTIMENT
+
+text, together = msgspec.json.encode(SENTIMENT).decode(), threading.Barrier(8)
+
+def read():
+    together.wait()
+    assert catalogue._readable(text, FeatureView) == SENTIMENT
+
+threads = [threading.Thread(target=read) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_may_be_the_first_to_read_the_catalogue_together():
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", FIRST_TOGETHER], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -41,6 +41,11 @@ _logger = logging.getLogger("headset.features")
 
 What = Literal["view", "service"]
 
+# Made here and not where they are used: msgspec 0.22 crashes where two threads are the first to decode a type.
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (FeatureView, FeatureService)
+}
+
 
 class Entry(Struct, frozen=True, kw_only=True):
     """Something that happened to a definition.
@@ -353,9 +358,10 @@ def features_of(features: dict[str, str], view: str) -> set[tuple[str, str]]:
 
 def _readable(definition: str, kind: type[Definition]) -> Definition | None:
     try:
-        return msgspec.json.decode(definition, type=kind)
+        found: Definition = _DECODERS[kind].decode(definition)
     except (msgspec.DecodeError, HeadsetError, RecursionError):
         return None
+    return found
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from headset.events.log import Log, Record
 
 CHAMPION = "champion"
+_MADE = msgspec.json.Decoder(ModelRegistered)  # made here: two threads must not be the first to decode a type
 
 
 class ModelVersion(Struct, frozen=True):
@@ -230,7 +231,7 @@ def _versions(connection: sqlite3.Connection, model: str | None) -> list[ModelVe
             version,
             iso(when),
             aliases.get((name, version), []),
-            msgspec.json.decode(made, type=ModelRegistered),
+            _MADE.decode(made),
         )
         for name, version, when, made in rows
     ]
