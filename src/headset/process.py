@@ -180,11 +180,7 @@ class _FeatureUpkeep:
 
     def refresh(self) -> None:
         """Compute what is live now."""
-        views = self._views.get()
-        if self._follower is not None:
-            self._follower.install(views)
-        else:
-            self.store.install(views)
+        (self._follower or self.store).install(self._views.get())
 
     def follow(self) -> None:
         """Fold in what was appended."""
@@ -193,12 +189,13 @@ class _FeatureUpkeep:
 
     def measure(self) -> None:
         """Tell the metrics how far behind features are, and what audits found since last time."""
+        head = self._parts.log.head()
         while records := self._parts.log.read(self._told, types=("FeaturesVerified",)):
             for record in records:
                 if isinstance(record.event.payload, FeaturesVerified):
                     self._metrics.verified(record.event.payload.checked, record.event.payload.mismatched)
             self._told = records[-1].offset
-        head = self._parts.log.head()
+        self._told = max(self._told, head)  # the rest of the log holds none: it is not looked through again
         position = min(self.store.positions().values(), default=head)
         self._metrics.feature_lag.set(max(0, head - position))
 

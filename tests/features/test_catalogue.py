@@ -460,6 +460,17 @@ def test_a_model_in_use_always_finds_what_it_reads(tmp_path_factory, steps, data
     home.catalogue.close()
 
 
+def test_definitions_are_read_once_until_somebody_applies_others(home):
+    home.apply(MOOD, commit="c1")
+    (known,) = home.catalogue.views()
+    assert home.catalogue.views()[0] is known
+    other = Catalogue(home.log, home.folder, home.clock, Ids(home.clock, Random(4)))
+    other.apply(plan(other, Definitions(views=(MOOD, PACE)), ()), commit="c2")
+    other.close()
+    assert [each.name for each in home.catalogue.views()] == ["mood", "pace"]
+    assert home.catalogue.views("pace") == [PACE]
+
+
 FIRST_TOGETHER = """
 import sys, threading
 sys.setswitchinterval(1e-6)

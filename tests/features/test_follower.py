@@ -124,6 +124,20 @@ def test_after_a_start_only_what_came_since_the_snapshot_is_folded(told, tmp_pat
     assert read(store).values["mood.turns"] == 2
 
 
+def test_a_state_that_has_not_changed_is_not_written_again(told, tmp_path):
+    follower = follow(told, path=tmp_path / "state")
+    told.start()
+    follower.catch_up()
+    follower.save()
+    before = (tmp_path / "state").read_bytes()
+    follower.save()
+    assert (tmp_path / "state").read_bytes() == before  # sealed anew, it would be other bytes
+    told.say("a nice day")
+    follower.catch_up()
+    follower.save()
+    assert (tmp_path / "state").read_bytes() != before
+
+
 @pytest.mark.parametrize("content", ["", "no base64 at all", "AAAA" * 40])
 def test_a_snapshot_that_is_damaged_costs_a_replay_and_nothing_else(told, tmp_path, content):
     told.start()

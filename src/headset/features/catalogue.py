@@ -137,6 +137,7 @@ class Catalogue:
         self._clock = clock
         self._ids = ids
         self._folder = projections
+        self._held: tuple[int, dict[What, list[Any]]] = -1, {}
         self._projector = Projector(log, CatalogueProjection(), projections / "features.db")
 
     def views(self, name: str | None = None) -> list[FeatureView]:
@@ -294,11 +295,19 @@ class Catalogue:
         )
 
     def _live(self, what: What, name: str | None, kind: type[Definition]) -> list[Definition]:
+        """Those of one kind, read again only when something was applied since: servers ask all the time."""
+        position = self.position
+        held, known = self._held
+        if held != position:
+            known = {}
+        if what not in known:
+            known = {**known, what: self._read(what, kind)}
+            self._held = position, known
+        return [definition for definition in known[what] if name in {None, definition.name}]
+
+    def _read(self, what: What, kind: type[Definition]) -> list[Definition]:
         with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT definition FROM live WHERE what = ? AND (? IS NULL OR name = ?) ORDER BY name, place DESC",
-                (what, name, name),
-            )
+            rows = connection.execute("SELECT definition FROM live WHERE what = ? ORDER BY name, place DESC", (what,))
             found = [(text, _readable(text, kind)) for (text,) in rows]
         for text, definition in found:
             if definition is None:

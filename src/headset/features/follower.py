@@ -100,6 +100,7 @@ class Follower:
         self._views: dict[str, FeatureView] = {}
         self._turn = threading.Lock()
         self._clean_to: int | None = None
+        self._saved: dict[str, int] = {}
 
     @property
     def position(self) -> int:
@@ -157,14 +158,17 @@ class Follower:
         return total
 
     def save(self) -> None:
-        """Keep the store's state on disk.
+        """Keep the store's state on disk, where it has changed since the last time.
 
         Raises:
             StorageFailed: it cannot be written.
         """
         if self._snapshot is not None:
             with self._turn:
-                self._snapshot.write(self._store.snapshot())
+                positions = self._positions()
+                if positions != self._saved:
+                    self._snapshot.write(self._store.snapshot())
+                    self._saved = positions
 
     def _resume(self, snapshot: Snapshot) -> None:
         content = snapshot.read()
@@ -218,6 +222,7 @@ class Follower:
             self._store.rewrite(self._signals.facts(sorted(records, key=lambda one: one.offset)), list(self._views))
         if self._snapshot is not None:
             self._snapshot.forget()
+            self._saved = {}
 
     def _conversations(self, subjects: set[str]) -> Iterator[str]:
         customers = set()
