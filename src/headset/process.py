@@ -175,7 +175,10 @@ class _FeatureUpkeep:
     def behind(self, views: Iterable[FeatureView]) -> str:
         """Why the values of these views are not those of now, but for the last events; empty if they are."""
         positions, head = self.store.positions(), self._parts.log.head()
-        behind = max((head - positions.get(view.version, 0) for view in views), default=0)
+        reached = {positions.get(view.version, 0) for view in views}
+        behind = head - min(reached, default=head)
+        if len(reached) > 1:  # those that are current move together
+            return f"a view is still being folded, {behind} events behind the log"
         return f"values are {behind} events behind the log" if behind >= _CURRENT else ""
 
     def refresh(self) -> None:
