@@ -46,8 +46,10 @@ if TYPE_CHECKING:
     from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
     from headset.registry.store import ModelVersion
+    from headset.registry.text_model import TextModel
     from headset.serving.prediction import IntentPredictor
     from headset.serving.risk import RiskPredictor
+    from headset.training.recipe import IntentRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
     from headset.twin.bot import BotVersion
@@ -257,15 +259,13 @@ class Installation:
             return None
         return development_key(self.keys, self.config.home / "keys" / "development.key")
 
-    def train(
-        self, dataset: str, *, test: str | None, seed: int, precision: float, progress: Callable[[str, float], None]
-    ) -> TrainingReport:
+    def train(self, request: IntentRequest, *, progress: Callable[[str, float], None]) -> TrainingReport:
         """Train, track and register an intent model from a dataset in the log."""
         from headset.data.dataset import check_dataset
 
-        for name in (dataset, *([test] if test is not None else [])):
+        for name in (request.dataset, *([request.test] if request.test is not None else [])):
             check_dataset(self.log, name)  # before the training libraries are loaded, which takes seconds
-        from headset.training.job import train_intent
+        from headset.training.intent_job import train_intent
 
         return train_intent(
             log=self.log,
@@ -274,10 +274,7 @@ class Installation:
             encoder=self.encoder,
             home=self.config.home,
             tracking_uri=self.config.tracking_uri,
-            dataset=dataset,
-            test=test,
-            seed=seed,
-            target_precision=precision,
+            request=request,
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,
@@ -309,18 +306,39 @@ class Installation:
             progress=progress,
         )
 
+    def text_model(self, known: ModelVersion) -> TextModel:
+        """A registered intent model, ready to score.
+
+        Raises:
+            ArtifactError: its files do not fit, or are damaged.
+        """
+        from headset.registry.text_model import load_text_model
+
+        return load_text_model(self.registry.artifact(known.model, known.version))
+
+    def encoder_of(self, known: ModelVersion) -> Encoder:
+        """The encoder a registered model was trained with.
+
+        Raises:
+            ArtifactError: this installation does not have it.
+        """
+        if known.made.encoder_version != self.encoder.version:
+            raise ArtifactError(
+                f"model {known.model} version {known.version} needs the encoder {known.made.encoder_version},"
+                f" this installation has {self.encoder.version}; train again"
+            )
+        return self.encoder
+
     def predictor(self, serving: str) -> IntentPredictor | None:
         """The champion ready to predict, or None when ``serving`` is the champion already or there is none."""
-        from headset.registry.scorer import Scorer
         from headset.serving.prediction import IntentPredictor
 
         champion = self.registry.champion(self.config.decision.model)
         if champion is None or champion.version == serving:
             return None
-        self._check_encoder(champion)
         return IntentPredictor(
-            Scorer.load(self.registry.artifact(champion.model, champion.version)),
-            self.encoder,
+            self.text_model(champion),
+            self.encoder_of(champion),
             self.sentiment,
             model_version=champion.version,
             suggestions=self.config.decision.suggestions,
@@ -347,13 +365,6 @@ class Installation:
             )
         return RiskPredictor(scorer, self.catalogue.resolve(service), store, model_version=champion.version)
 
-    def _check_encoder(self, known: ModelVersion) -> None:
-        if known.made.encoder_version != self.encoder.version:
-            raise ArtifactError(
-                f"model {known.model} version {known.version} needs the encoder {known.made.encoder_version},"
-                f" this installation has {self.encoder.version}; train again"
-            )
-
     def twin_version(self, version: str, intents: Collection[str]) -> BotVersion:
         """A registered version, by number or alias, as the bot of a simulated centre where people have ``intents``.
 
@@ -362,18 +373,16 @@ class Installation:
             NotFound: there is none.
             ArtifactError: its files do not fit, or are damaged.
         """
-        from headset.registry.scorer import Scorer
         from headset.twin.bot import BotVersion, Reader
 
         known = self.registry.get(self.config.decision.model, version)
-        self._check_encoder(known)
-        scorer = Scorer.load(self.registry.artifact(known.model, known.version))
+        encoder, scorer = self.encoder_of(known), self.text_model(known)
         if not set(intents) & set(scorer.labels):
             learned = ", ".join(scorer.labels[:10])
             raise InvalidInput(
                 "model", f"version {known.version} knows none of the scenario's intents, but {learned}; name another"
             )
-        return BotVersion(known.version, Reader(scorer, self.encoder), scorer.threshold)
+        return BotVersion(known.version, Reader(scorer, encoder), scorer.threshold)
 
     def reports(self, hours: float | None) -> list[ModelReport]:
         """The KPI report by model version, over the last ``hours`` or all time, current to the last event."""

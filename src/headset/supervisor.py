@@ -137,6 +137,7 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
     from headset.data.importer import import_items
     from headset.data.row import Row
     from headset.features.sentiment import Sentiment
+    from headset.training.recipe import IntentRequest
     from headset.twin.example import write_examples
     from headset.twin.generate import generate
     from headset.twin.recorded import SOURCE
@@ -168,7 +169,7 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
         rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
         import_items(rows, EXAMPLES, log=parts.log, door=parts.door, clock=parts.clock)
         progress("writing examples", 1.0)
-        parts.train(EXAMPLES, test=None, seed=_SEED, precision=0.95, progress=progress)
+        parts.train(IntentRequest(dataset=EXAMPLES, seed=_SEED), progress=progress)
 
 
 class Processes:

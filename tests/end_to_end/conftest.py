@@ -20,6 +20,7 @@ from headset.app import open_installation
 from headset.core.config import load_config
 from headset.data.importer import import_items
 from headset.data.row import Row
+from headset.training.recipe import IntentRequest
 from headset.twin.example import write_examples
 from headset.twin.scenario import read_scenario
 from headset.twin.world import make_world
@@ -33,7 +34,8 @@ def trained_home(tmp_path_factory):
     rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
     with open_installation(load_config(home, {})) as parts:
         import_items(rows, "starter", log=parts.log, door=parts.door, clock=parts.clock)
-        parts.train("starter", test=None, seed=3, precision=0.9, progress=lambda _phase, _fraction: None)
+        request = IntentRequest(dataset="starter", seed=3, target_precision=0.9)
+        parts.train(request, progress=lambda _phase, _fraction: None)
         parts.development_key()
     return home
 

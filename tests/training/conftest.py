@@ -18,7 +18,8 @@ from headset.events.memory import MemoryLog
 from headset.events.vault import Vault
 from headset.features.static_encoder import load_encoder
 from headset.registry.store import Registry
-from headset.training.job import train_intent
+from headset.training.intent_job import train_intent
+from headset.training.recipe import SHIPPED, IntentRequest
 
 INTENTS = ("battery", "coverage", "discount", "parcel", "refund", "voicemail")
 OPENINGS = ("a question about my", "can you look at the", "please help me with the", "what happened to my")
@@ -52,12 +53,15 @@ def open_home(tmp_path_factory, tracking_uri, encoder):
             rows = [Row(number, text, label) for number, (text, label) in enumerate(pairs, 1)]
             import_items(rows, name, log=log, door=Door(vault), clock=clock)
 
-        def train(dataset, **changes):
+        def train(dataset, test=None, seed=7, target_precision=0.9, recipe=SHIPPED, **changes):
             phases, said = {}, StringIO()
+            request = IntentRequest(
+                dataset=dataset, test=test, seed=seed, target_precision=target_precision, recipe=recipe
+            )
             arguments = {
                 "log": log, "vault": vault, "registry": registry, "encoder": encoder, "home": folder,
-                "tracking_uri": tracking_uri, "dataset": dataset, "test": None, "seed": 7,
-                "target_precision": 0.9, "clock": clock, "commit": "c0ffee",
+                "request": request,
+                "tracking_uri": tracking_uri, "clock": clock, "commit": "c0ffee",
                 "progress": lambda phase, part: phases.setdefault(phase, []).append(part),
             }  # fmt: skip
             with redirect_stdout(said), redirect_stderr(said):

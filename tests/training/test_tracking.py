@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from headset.core.errors import StorageFailed
-from headset.training.job import SIGNATURE
+from headset.training.intent_job import SIGNATURE
 from headset.training.tracking import Portable, Run, Tracker, mlflow, without_password
 
 CODE = """

@@ -24,6 +24,7 @@ from headset.data.row import Row
 from headset.process import open_service
 from headset.serving.api import create_api
 from headset.serving.metrics import Metrics
+from headset.training.recipe import IntentRequest
 from headset.twin import live as live_part
 from headset.twin.customer import Customer
 from headset.twin.desk import Desk
@@ -606,7 +607,8 @@ def trained(tmp_path_factory):
     rows = (Row(number, each.text, each.label) for number, each in enumerate(examples, start=1))
     with composition.open_installation(config) as parts:
         import_items(rows, "texts", log=parts.log, door=parts.door, clock=parts.clock)
-        parts.train("texts", test=None, seed=3, precision=0.9, progress=lambda _phase, _fraction: None)
+        request = IntentRequest(dataset="texts", seed=3, target_precision=0.9)
+        parts.train(request, progress=lambda _phase, _fraction: None)
     return config
 
 

@@ -24,6 +24,7 @@ from rich.table import Table
 from headset import __version__
 from headset.app import open_installation
 from headset.cli.feature_data import features
+from headset.cli.models import models
 from headset.cli.terminal import (
     HOME,
     HomeOption,
@@ -41,6 +42,7 @@ from headset.cli.terminal import (
     server_variables,
     tell,
 )
+from headset.cli.train import train
 from headset.cli.twin import KEY_VARIABLE, twin
 from headset.core.clock import iso
 from headset.core.errors import AccessDenied, HeadsetError, InvalidInput, StorageFailed
@@ -62,8 +64,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
-models = typer.Typer(help="Look at registered model versions.", no_args_is_help=True)
-train = typer.Typer(help="Train models from data in the log.", no_args_is_help=True)
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
 app.add_typer(features, name="features")
@@ -184,91 +184,6 @@ def import_data(
         err.print(f"row {bad.number} kept out: {bad.problem}", markup=False)
     if report.bad_count > 20:
         err.print(f"{report.bad_count - 20} more rows kept out; --json lists them")
-
-
-@train.command(name="intent")
-def train_intent(
-    data: Annotated[str, typer.Option("--data", help="Name of the data set to learn from.")],
-    test: Annotated[str | None, typer.Option("--test", help="Name of the data set to measure on.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
-    precision: Annotated[
-        float, typer.Option("--precision", min=0.5, max=0.999, help="Precision to keep when the bot answers.")
-    ] = 0.95,
-    home: HomeOption = HOME,
-    json: JsonOption = False,
-) -> None:
-    """Train, track and register the intent model; the first that beats its baseline becomes champion."""
-    with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        report = parts.train(data, test=test, seed=seed, precision=precision, progress=progress)
-    if json:
-        print_json(report)
-        return
-    from headset.training.report import render
-
-    out.print(render(report))
-
-
-@train.command(name="risk")
-def train_risk(
-    data: Annotated[
-        str | None, typer.Option("--data", help="Data set to learn from; all of the log if left out.")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
-    handoffs: Annotated[
-        float, typer.Option("--handoffs", min=0.001, max=0.9, help="Share of conversations it may hand to a person.")
-    ] = 0.1,
-    home: HomeOption = HOME,
-    json: JsonOption = False,
-) -> None:
-    """Train, track and register the risk model: will a conversation end unresolved or dissatisfied?"""
-    with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        report = parts.train_risk(data, seed=seed, handoffs=handoffs, progress=progress)
-    if json:
-        print_json(report)
-        return
-    from headset.training.risk_report import render
-
-    out.print(render(report))
-
-
-@models.command(name="list")
-def list_models(home: HomeOption = HOME, json: JsonOption = False) -> None:
-    """List all versions, newest first."""
-    with open_installation(read_config(home)) as parts:
-        known = parts.registry.versions()
-    if json:
-        print_json(known)
-        return
-    table = Table("model", "version", "aliases", "data", "accuracy", "registered")
-    for each in known:
-        accuracy = each.made.metrics.get("accuracy")
-        shown = "–" if accuracy is None else f"{accuracy:.1%}"
-        table.add_row(each.model, each.version, ", ".join(each.aliases), each.made.dataset, shown, each.registered)
-    out.print(table if known else "no model is registered; train one with 'headset train intent --data NAME'")
-
-
-@models.command(name="show")
-def show_model(
-    version: Annotated[str, typer.Argument(help="Version number or alias.")] = "champion",
-    model: Annotated[str, typer.Option("--model", help="Name of the model.")] = "intent",
-    home: HomeOption = HOME,
-    json: JsonOption = False,
-) -> None:
-    """Show how a version was made and how good it was."""
-    with open_installation(read_config(home)) as parts:
-        known = parts.registry.get(model, version)
-    if json:
-        print_json(known)
-        return
-    table = Table(show_header=False, title=f"{known.model} version {known.version}")
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in (msgspec.to_builtins(known.made) | {"aliases": ", ".join(known.aliases)}).items():
-        if name not in {"type", "model", "version", "metrics", "signature"}:
-            table.add_row(name, str(value))
-    for name, value in known.made.metrics.items():
-        table.add_row(name, f"{value:.4g}")
-    out.print(table)
 
 
 @app.command()

@@ -31,6 +31,7 @@ RouteReason = Literal[
     "with_human",
 ]
 FeedbackAction = Literal["accepted", "edited", "overridden", "rejected", "ignored"]
+GateResult = Literal["pass", "fail", "inconclusive"]
 Resolution = Literal["resolved", "unresolved", "transferred", "abandoned"]
 
 
@@ -198,7 +199,8 @@ class ModelRegistered(Payload):
     """A trained model version entered the registry.
 
     ``features`` are the versions of the features it reads, by ``view.feature``, from ``feature_service``;
-    ``data_position`` is the log offset up to which its data were read.
+    ``data_position`` is the log offset up to which its data were read. ``request`` is the JSON of all that was asked
+    for: with the same code it makes the same artifact again.
     """
 
     model: str
@@ -215,16 +217,37 @@ class ModelRegistered(Payload):
     feature_service: str = ""
     features: dict[str, str] = {}
     data_position: int = 0
+    request: str = ""
 
 
 class GateEvaluated(Payload):
-    """A validation gate judged a model version."""
+    """A validation gate judged the files of a model version; ``reason`` is its verdict in a sentence.
+
+    Gates of one validation share its ``validation_id``.
+    """
 
     model: str
     version: str
     gate: str
-    result: Literal["pass", "fail", "inconclusive"]
+    result: GateResult
     evidence: dict[str, float] = {}
+    reason: str = ""
+    validation_id: str = ""
+    artifact_sha256: str = ""
+    seal: str = ""
+
+
+class ValidationEnded(Payload):
+    """All gates have judged. ``champion`` is the version it was compared with, empty where there was none."""
+
+    model: str
+    version: str
+    validation_id: str
+    artifact_sha256: str
+    champion: str
+    results: dict[str, GateResult]
+    report_sha256: str = ""
+    seal: str = ""
 
 
 class RolloutStarted(Payload):
@@ -370,6 +393,7 @@ AnyPayload = (
     | LabelRecorded
     | ModelRegistered
     | GateEvaluated
+    | ValidationEnded
     | RolloutStarted
     | SplitChanged
     | VerdictReached

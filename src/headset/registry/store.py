@@ -19,7 +19,7 @@ from headset.core.clock import iso
 from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.core.ids import stable_id
 from headset.events.projection import Projector
-from headset.events.schema import Event, ModelRegistered, Promoted
+from headset.events.schema import Event, GateEvaluated, ModelRegistered, Promoted, ValidationEnded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,6 +135,27 @@ class Registry:
             f"model:{model}", Promoted(model=model, version=version, alias=alias, evidence=evidence), "registry"
         )
         return self.get(model, version)
+
+    def tell_validation(self, gates: Sequence[GateEvaluated], ended: ValidationEnded) -> None:
+        """Keep what gates found of a version, together.
+
+        Raises:
+            StorageFailed: it could not be kept.
+        """
+        now = self._clock.now()
+        told: list[GateEvaluated | ValidationEnded] = [*gates, ended]
+        self._log.append(
+            [
+                Event(
+                    event_id=self._ids.new(),
+                    event_time=now,
+                    subject=f"model:{payload.model}",
+                    source="validate",
+                    payload=payload,
+                )
+                for payload in told
+            ]
+        )
 
     def versions(self, model: str | None = None) -> list[ModelVersion]:
         """All versions, newest first, of one model or of all.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
     from headset.features.sentiment import Sentiment
-    from headset.registry.scorer import Scorer
+    from headset.registry.text_model import TextModel
     from headset.serving.risk import RiskAway, RiskPredictor
 
 _ALTERNATIVES = 3
@@ -90,7 +90,7 @@ class IntentPredictor:
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: TextModel,
         encoder: Encoder,
         sentiment: Sentiment,
         *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from headset.core.errors import InvalidInput
 from headset.stats.classification import accuracy, confusion_matrix, expected_calibration_error, macro_f1
 from headset.training.calibration import assign_folds, choose_threshold, fit_temperature
 from headset.training.pipeline import build_pipeline, margins_of
+from headset.training.recipe import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from headset.features.encoder import Encoder
+    from headset.training.recipe import Recipe
 
 FOLDS = 3
 _FEWEST_TEXTS = 50
@@ -96,6 +99,7 @@ def fit_intent(
     seed: int,
     target_precision: float,
     progress: Callable[[str, float], None],
+    recipe: Recipe = SHIPPED,
 ) -> FittedIntent:
     """Fit the intent model; equal arguments give an equal model.
 
@@ -106,19 +110,20 @@ def fit_intent(
         seed: Of folds and solver.
         target_precision: Precision the threshold is chosen for, in (0, 1).
         progress: Called with the name of the step and the share of it that is done.
+        recipe: How the model is made.
 
     Raises:
         InvalidInput: too few texts or labels, or a precision out of range.
     """
     names = _check(labels, target_precision)
     truth = np.searchsorted(names, labels)
-    margins = _out_of_fold(texts, labels, encoder, names, seed, progress)
+    margins = _out_of_fold(texts, labels, partial(build_pipeline, encoder, recipe, seed=seed), names, seed, progress)
     temperature = fit_temperature(margins, truth)
     probabilities = softmax(margins / temperature, axis=1)
     right = probabilities.argmax(axis=1) == truth
     threshold = choose_threshold(probabilities.max(axis=1), right, target_precision)
     progress("fit the model", 0.0)
-    pipeline = build_pipeline(encoder, seed=seed).fit(list(texts), list(labels))
+    pipeline = build_pipeline(encoder, recipe, seed=seed).fit(list(texts), list(labels))
     pipeline.set_params(head__temperature=temperature)
     progress("fit the model", 1.0)
     return FittedIntent(pipeline, temperature, threshold, measure(probabilities, truth, threshold))
@@ -139,7 +144,7 @@ def _check(labels: Sequence[str], target_precision: float) -> list[str]:
 def _out_of_fold(
     texts: Sequence[str],
     labels: Sequence[str],
-    encoder: Encoder,
+    build: Callable[[], Pipeline],
     names: Sequence[str],
     seed: int,
     progress: Callable[[str, float], None],
@@ -150,7 +155,7 @@ def _out_of_fold(
     for fold in range(FOLDS):  # one after the other: the solver's random numbers are the process's, not a thread's
         progress("calibrate", fold / FOLDS)
         seen, unseen = np.flatnonzero(folds != fold).tolist(), np.flatnonzero(folds == fold).tolist()
-        pipeline = build_pipeline(encoder, seed=seed).fit([texts[row] for row in seen], [labels[row] for row in seen])
+        pipeline = build().fit([texts[row] for row in seen], [labels[row] for row in seen])
         margins[unseen] = margins_of(pipeline, [texts[row] for row in unseen], names)
     progress("calibrate", 1.0)
     return margins

@@ -25,11 +25,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from headset.features.encoder import Encoder
-
-WORDS = (1, 2)
-CHARACTERS = (3, 4)
-EMBEDDING_WEIGHT = 2.24
-PENALTY = 0.3
+    from headset.training.recipe import Recipe
 
 
 class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -43,7 +39,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         temperature: Set from margins of unseen rows; see :func:`fit_temperature`.
     """
 
-    def __init__(self, penalty: float = PENALTY, seed: int = 0, temperature: float = 1.0) -> None:
+    def __init__(self, penalty: float = 0.3, seed: int = 0, temperature: float = 1.0) -> None:
         self.penalty = penalty
         self.seed = seed
         self.temperature = temperature
@@ -70,22 +66,23 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self.decision_function(features).argmax(axis=1)])
 
 
-def build_pipeline(encoder: Encoder, *, seed: int) -> Pipeline:
+def build_pipeline(encoder: Encoder, recipe: Recipe, *, seed: int) -> Pipeline:
     """The unfitted model: fits to texts and labels, predicts from texts.
 
     Args:
         encoder: Gives the embedding block.
+        recipe: How it is made.
         seed: Of the solver.
     """
     features = FeatureUnion(
         [
-            ("words", TfidfVectorizer(ngram_range=WORDS, token_pattern=WORD_PATTERN, sublinear_tf=True)),
-            ("characters", TfidfVectorizer(analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True)),
+            ("words", TfidfVectorizer(ngram_range=recipe.words, token_pattern=WORD_PATTERN, sublinear_tf=True)),
+            ("characters", TfidfVectorizer(analyzer="char", ngram_range=recipe.characters, sublinear_tf=True)),
             ("embedding", FunctionTransformer(encoder.encode)),
         ],
-        transformer_weights={"embedding": EMBEDDING_WEIGHT},
+        transformer_weights={"embedding": recipe.embedding_weight},
     )
-    return Pipeline([("features", features), ("head", TemperatureScaled(seed=seed))])
+    return Pipeline([("features", features), ("head", TemperatureScaled(recipe.penalty, seed=seed))])
 
 
 def margins_of(pipeline: Pipeline, texts: Sequence[str], labels: Sequence[str]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from headset.twin.catalogue import PERSON, THANKS
 
 if TYPE_CHECKING:
     from headset.features.encoder import Encoder
-    from headset.registry.scorer import Scorer
+    from headset.registry.text_model import TextModel
     from headset.twin.catalogue import Catalogue
     from headset.twin.scenario import Bot as BotTable
     from headset.twin.stage import Contact, Request
@@ -79,7 +79,7 @@ class Reader:
 
     needs_text = True
 
-    def __init__(self, scorer: Scorer, encoder: Encoder) -> None:
+    def __init__(self, scorer: TextModel, encoder: Encoder) -> None:
         self._scorer = scorer
         self._encoder = encoder
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 import headset
-from headset.core.errors import InvalidInput, NotFound
+from headset.core.errors import NotFound
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
 from headset.registry.confusion import CONFUSION
@@ -26,8 +26,7 @@ from headset.training.baseline import BASELINE, SIGNIFICANT, Comparison, compare
 from headset.training.compiler import compile_scorer
 from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, observe, pairs_table
 from headset.training.intent import Metrics, fit_intent, measure
-from headset.training.pipeline import CHARACTERS, EMBEDDING_WEIGHT, PENALTY, WORDS
-from headset.training.recording import check_seed, failing_early, provenance, scratch, tracker_opening
+from headset.training.recording import failing_early, provenance, scratch, tracker_opening
 from headset.training.report import TrainingReport
 from headset.training.split import check_trainable, hold_out, set_apart
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from headset.registry.scorer import Scorer
     from headset.registry.store import ModelVersion, Registry
     from headset.training.intent import FittedIntent
+    from headset.training.recipe import IntentRequest
     from headset.training.recording import Progress
     from headset.training.split import Split
     from headset.training.tracking import Portable, Run
@@ -87,10 +87,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     encoder: Encoder,
     home: Path,
     tracking_uri: str,
-    dataset: str,
-    test: str | None,
-    seed: int,
-    target_precision: float,
+    request: IntentRequest,
     clock: Clock,
     commit: str,
     progress: Progress,
@@ -106,10 +103,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         encoder: Embeds texts.
         home: Folder of the MLflow store, unless ``tracking_uri`` names another; also for files in the making.
         tracking_uri: An MLflow tracking server or database; empty for the store in ``home``.
-        dataset: Name of the data to learn from.
-        test: Name of the data to measure on; None holds some rows out, and fits again on all once measured.
-        seed: Decides the split and the folds; equal data, seed and code give equal artifacts.
-        target_precision: Share of texts above the abstention threshold whose intent should be right.
+        request: What is asked for; equal requests, data and code give equal artifacts.
         clock: Dates the run.
         commit: The code's, as tracked.
         progress: Called with a phase and the fraction of it that is done, 0 to 1.
@@ -119,18 +113,22 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         InvalidInput: the data or a setting allows no training.
         StorageFailed: MLflow or the registry cannot be reached or written; nothing was registered.
     """
-    _check_settings(seed, target_precision)
+    request.check()
+    seed = request.seed
     began, began_s = clock.now(), clock.monotonic()
     progress("read the data", 0.0)
-    data = read_dataset(log, vault, dataset)
+    position = log.head()
+    data = read_dataset(log, vault, request.dataset)
     check_trainable(data)
-    split = hold_out(data, seed) if test is None else set_apart(data, _read_test(log, vault, test))
+    split = hold_out(data, seed) if request.test is None else set_apart(data, _read_test(log, vault, request.test))
     progress("read the data", 1.0)
     progress("open MLflow", 0.0)
     with tracker_opening(home, tracking_uri) as opening, scratch(home) as folder:
         progress("open MLflow", 1.0)
         tell = failing_early(progress, opening)
-        fit = partial(fit_intent, encoder=encoder, seed=seed, target_precision=target_precision)
+        fit = partial(
+            fit_intent, encoder=encoder, seed=seed, target_precision=request.target_precision, recipe=request.recipe
+        )
         fitted = fit(split.texts, split.labels, progress=tell)
         measured = _measure(compile_scorer(fitted), encoder, split, tell)
         if split.held_out:
@@ -142,19 +140,21 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
             version="",
             artifact_sha256=scorer.save(artifact, {CONFUSION: measured.confusion}),
             run_id="",
-            dataset=dataset,
+            dataset=request.dataset,
             data_fingerprint=data.fingerprint,
             commit=commit,
             seed=seed,
             metrics=_metrics(measured, fitted),
             encoder_version=encoder.version,
             signature=SIGNATURE,
+            data_position=position,
+            request=msgspec.json.encode(request).decode(),
         )
         tell("track", 0.0)
         tracker = opening.result()
         reigning = registry.champion(MODEL)
         rises = reigning is None and measured.comparison.beaten
-        settings = {"target_precision": str(target_precision), "tested_on": split.test_name}
+        settings = _params(request) | {"tested_on": split.test_name}
         run = _run(made, settings, began, clock.now(), _write_report(split, measured, folder / "report"))
         with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
@@ -168,7 +168,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         version=version,
         champion=rises,
         verdict=_verdict(version, reigning, measured, split),
-        dataset=dataset,
+        dataset=request.dataset,
         data_fingerprint=data.fingerprint,
         rows=len(data.texts),
         labels=list(scorer.labels),
@@ -195,12 +195,9 @@ def _read_test(log: Log, vault: Vault, name: str) -> Dataset:
         raise NotFound("test", error.problem) from None
 
 
-def _check_settings(seed: int, target_precision: float) -> None:
-    check_seed(seed)
-    if not 0 < target_precision < 1:
-        raise InvalidInput(
-            "precision", f"is {target_precision}; it lies between 0 and 1, for example 0.95 for 5 errors in 100"
-        )
+def _params(request: IntentRequest) -> dict[str, str]:
+    recipe = {name: str(value) for name, value in asdict(request.recipe).items()}
+    return recipe | {"seed": str(request.seed), "target_precision": str(request.target_precision)}
 
 
 def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> _Measured:
@@ -257,13 +254,8 @@ def _run(made: ModelRegistered, settings: dict[str, str], began: int, ended: int
         params=settings
         | {
             "baseline": BASELINE,
-            "character_ngrams": str(CHARACTERS),
             "dataset": made.dataset,
-            "embedding_weight": str(EMBEDDING_WEIGHT),
-            "encoder": made.encoder_version,
-            "penalty": str(PENALTY),
-            "seed": str(made.seed),
-            "word_ngrams": str(WORDS),
+            "encoder_version": made.encoder_version,
         },
         metrics=made.metrics,
         tags=provenance(made),

@@ -14,7 +14,7 @@ from rich.console import Console
 from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.registry.confusion import find_confusion, read_confusion
 from headset.registry.scorer import Scorer
-from headset.training.job import MODEL
+from headset.training.intent_job import MODEL
 from headset.training.report import TrainingReport, render
 from headset.training.tracking import mlflow
 

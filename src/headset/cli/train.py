@@ -1,0 +1,70 @@
+"""The commands that train models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headset.app import open_installation
+from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, progress_bars, read_config
+
+train = typer.Typer(help="Train models from data in the log.", no_args_is_help=True)
+
+
+@train.command(name="intent")
+def train_intent(
+    data: Annotated[str, typer.Option("--data", help="Name of the data set to learn from.")],
+    test: Annotated[str | None, typer.Option("--test", help="Name of the data set to measure on.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    precision: Annotated[
+        float, typer.Option("--precision", min=0.5, max=0.999, help="Precision to keep when the bot answers.")
+    ] = 0.95,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="TOML file that says how it is made; 'headset tune' writes one.")
+    ] = None,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Train, track and register the intent model; the first that beats its baseline becomes champion."""
+    from headset.training.recipe import SHIPPED, IntentRequest, read_recipe
+
+    request = IntentRequest(
+        dataset=data,
+        test=test,
+        seed=seed,
+        target_precision=precision,
+        recipe=SHIPPED if recipe is None else read_recipe(recipe),
+    )
+    with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
+        report = parts.train(request, progress=progress)
+    if json:
+        print_json(report)
+        return
+    from headset.training.report import render
+
+    out.print(render(report))
+
+
+@train.command(name="risk")
+def train_risk(
+    data: Annotated[
+        str | None, typer.Option("--data", help="Data set to learn from; all of the log if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    handoffs: Annotated[
+        float, typer.Option("--handoffs", min=0.001, max=0.9, help="Share of conversations it may hand to a person.")
+    ] = 0.1,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Train, track and register the risk model: will a conversation end unresolved or dissatisfied?"""
+    with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
+        report = parts.train_risk(data, seed=seed, handoffs=handoffs, progress=progress)
+    if json:
+        print_json(report)
+        return
+    from headset.training.risk_report import render
+
+    out.print(render(report))

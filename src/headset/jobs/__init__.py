@@ -1,0 +1,1 @@
+"""Jobs: work that outlives the command that asked for it."""

@@ -1,0 +1,1 @@
+"""Reports as pages: self-contained HTML that opens offline, with pictures."""

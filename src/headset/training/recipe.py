@@ -1,0 +1,106 @@
+"""What a training is asked for: with equal data and code, an equal request makes an equal artifact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from headset.core.errors import InvalidInput, NotFound
+from headset.training.recording import check_seed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Grams = tuple[Annotated[int, Meta(ge=1, le=8)], Annotated[int, Meta(ge=1, le=8)]]
+
+
+class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an intent model is made: what a search may vary.
+
+    Attributes:
+        words: Shortest and longest runs of words that count as features.
+        characters: The same of characters.
+        embedding_weight: Length of the embedding beside the unit-length n-gram blocks.
+        penalty: ``C`` of the support vector machines.
+        encoder: Of the embedding: ``static`` comes with Headset; others are extras.
+        learner: ``MODULE:FACTORY`` of a user's own estimator; empty for the built-in model.
+
+    >>> read_recipe_text('penalty = 0.5', "tuned.toml").penalty
+    0.5
+    """
+
+    words: Grams = (1, 2)
+    characters: Grams = (3, 4)
+    embedding_weight: Annotated[float, Meta(ge=0, le=100)] = 2.24
+    penalty: Annotated[float, Meta(gt=0, le=10_000)] = 0.3
+    encoder: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9-]{0,31}\Z")] = "static"
+    learner: Annotated[str, Meta(pattern=r"\A([A-Za-z_][\w.]*:[A-Za-z_]\w*)?\Z")] = ""
+
+    def __post_init__(self) -> None:
+        for name, (shortest, longest) in (("words", self.words), ("characters", self.characters)):
+            if shortest > longest:
+                raise InvalidInput(name, f"goes from {shortest} to {longest}; the first number is the smaller one")
+
+
+SHIPPED = Recipe()
+
+
+class IntentRequest(Struct, frozen=True, kw_only=True, tag="intent", tag_field="model"):
+    """All that is asked for when an intent model is trained.
+
+    Attributes:
+        dataset: Name of the data to learn from.
+        test: Name of the data to measure on; None holds some rows out, and fits again on all once measured.
+        seed: Decides the split, the folds and the solver.
+        target_precision: Share of texts above the abstention threshold whose intent should be right.
+        recipe: How the model is made.
+    """
+
+    dataset: str
+    test: str | None = None
+    seed: int = 0
+    target_precision: float = 0.95
+    recipe: Recipe = SHIPPED
+
+    def check(self) -> None:
+        """Refuse settings that no training can follow.
+
+        Raises:
+            InvalidInput: the seed or the precision is out of range.
+        """
+        check_seed(self.seed)
+        if not 0 < self.target_precision < 1:
+            raise InvalidInput(
+                "precision",
+                f"is {self.target_precision}; it lies between 0 and 1, for example 0.95 for 5 errors in 100",
+            )
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from a TOML file; what it leaves out is as shipped.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: it cannot be read, or a name or value is wrong.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise NotFound("recipe", f"{path} is not there; 'headset tune' writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput("recipe", f"{path} cannot be read ({error}); name a TOML file") from None
+    return read_recipe_text(text, str(path))
+
+
+def read_recipe_text(text: str, name: str) -> Recipe:
+    """The same from its text; ``name`` says in messages where it came from.
+
+    Raises:
+        InvalidInput: it is no TOML, or a name or value is wrong.
+    """
+    try:
+        return msgspec.toml.decode(text, type=Recipe)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise InvalidInput("recipe", f"{name} is no recipe ({error}); see docs/training.md") from None

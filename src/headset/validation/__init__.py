@@ -1,0 +1,1 @@
+"""Gates: what a model version must pass before it may serve."""
