@@ -24,7 +24,7 @@ from headset.events.segment import Segments
 from headset.events.sqlite import SqliteLog
 from headset.events.vault import Vault, load_master_key
 from headset.feedback.record import DecisionRecord
-from headset.registry.store import Registry
+from headset.registry.store import CHAMPION, Registry
 from headset.serving.keys import ApiKeys, development_key
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from headset.registry.risk import RiskScorer
     from headset.registry.store import ModelVersion
     from headset.registry.text_model import TextModel
-    from headset.serving.prediction import IntentPredictor
+    from headset.serving.prediction import IntentPredictor, Predictor
     from headset.serving.risk import RiskPredictor
     from headset.training.recipe import IntentRequest, RiskRequest
     from headset.training.report import TrainingReport
@@ -378,17 +378,35 @@ class Installation:
 
     def predictor(self, serving: str) -> IntentPredictor | None:
         """The champion ready to predict, or None when ``serving`` is the champion already or there is none."""
-        from headset.serving.prediction import IntentPredictor
-
         champion = self.registry.champion(self.config.decision.model)
         if champion is None or champion.version == serving:
             return None
+        return self._intent_predictor(champion, suggestions=self.config.decision.suggestions)
+
+    def shadow_predictor(self, current: Predictor | None) -> Predictor | None:
+        """The version in shadow ready to predict: ``current`` when it is that already, None when there is none.
+
+        A version that is champion is not in shadow, wherever the alias points.
+        """
+        from headset.serving.shadow import ALIAS
+
+        versions = self.registry.versions(self.config.decision.model)
+        known = next((each for each in versions if ALIAS in each.aliases and CHAMPION not in each.aliases), None)
+        if known is None:
+            return None
+        if current is not None and current.model_version == known.version:
+            return current
+        return self._intent_predictor(known, suggestions=0)
+
+    def _intent_predictor(self, known: ModelVersion, *, suggestions: int) -> IntentPredictor:
+        from headset.serving.prediction import IntentPredictor
+
         return IntentPredictor(
-            self.text_model(champion),
-            self.encoder_of(champion),
+            self.text_model(known),
+            self.encoder_of(known),
             self.sentiment,
-            model_version=champion.version,
-            suggestions=self.config.decision.suggestions,
+            model_version=known.version,
+            suggestions=suggestions,
         )
 
     def risk_predictor(self, store: OnlineStore, serving: str) -> RiskPredictor | None:
