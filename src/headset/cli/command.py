@@ -24,6 +24,7 @@ from rich.table import Table
 from headset import __version__
 from headset.app import open_installation
 from headset.cli.delivery import init, plan
+from headset.cli.encoders import encoders
 from headset.cli.feature_data import features
 from headset.cli.models import models
 from headset.cli.terminal import (
@@ -69,6 +70,7 @@ app.command(name="init")(init)
 app.command(name="plan")(plan)
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
+app.add_typer(encoders, name="encoders")
 app.add_typer(features, name="features")
 app.add_typer(keys, name="keys")
 app.add_typer(twin, name="twin")
