@@ -23,6 +23,8 @@ from rich.table import Table
 
 from headset import __version__
 from headset.app import open_installation
+from headset.cli.data import data
+from headset.cli.data_bias import bias
 from headset.cli.delivery import init, plan
 from headset.cli.encoders import encoders
 from headset.cli.feature_data import features
@@ -68,6 +70,8 @@ app = typer.Typer(
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.command(name="init")(init)
 app.command(name="plan")(plan)
+app.add_typer(data, name="data")
+data.command(epilog="Example: headset data bias reviewed --by language,channel --html bias.html")(bias)
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
 app.add_typer(encoders, name="encoders")
