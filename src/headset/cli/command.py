@@ -43,6 +43,7 @@ from headset.cli.terminal import (
     tell,
 )
 from headset.cli.train import train
+from headset.cli.tune import tune
 from headset.cli.twin import KEY_VARIABLE, twin
 from headset.core.clock import iso
 from headset.core.errors import AccessDenied, HeadsetError, InvalidInput, StorageFailed
@@ -65,6 +66,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(train, name="train")
+app.add_typer(tune, name="tune")
 app.add_typer(models, name="models")
 app.add_typer(features, name="features")
 app.add_typer(keys, name="keys")

@@ -1,7 +1,7 @@
 """Fitting the intent model: margins of rows it has not seen give it confidence.
 
-Up to the recipe's limit of rows, each is left out of one of three fits, and then the model is fitted to all. Beyond it, the
-model is fitted to as many rows as the limit says, and calibrated on others: one fit instead of four.
+Up to the recipe's limit of rows, each is left out of one of three fits, and then the model is fitted to all. Beyond
+it, the model is fitted to as many rows as the limit says, and calibrated on others: one fit instead of four.
 """
 
 from __future__ import annotations
