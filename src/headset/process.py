@@ -135,6 +135,26 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     )
 
 
+@contextmanager
+def jobs_beside(parts: Installation, stop: threading.Event) -> Iterator[None]:
+    """Work on the queue of jobs in a thread of its own while the block runs; jobs outlive it."""
+    worker = parts.job_worker(stop)
+
+    def work() -> None:
+        try:
+            worker.work()
+        except Exception:
+            _logger.exception("no job is started any more; restart the worker")
+
+    thread = threading.Thread(target=work, name="headset-jobs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(_FINISH_S)
+
+
 class _LiveViews:
     """The views of the catalogue, and for a while those that were live before: models in use change over meanwhile."""
 

@@ -24,6 +24,7 @@ from rich.table import Table
 from headset import __version__
 from headset.app import open_installation
 from headset.cli.feature_data import features
+from headset.cli.jobs import jobs
 from headset.cli.models import models
 from headset.cli.terminal import (
     HOME,
@@ -67,6 +68,7 @@ keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
 app.add_typer(features, name="features")
+app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(twin, name="twin")
 
@@ -145,7 +147,7 @@ def serve(home: HomeOption = HOME, host: HostOption = None, port: PortOption = N
 
 @app.command()
 def work(home: HomeOption = HOME, json: JsonOption = False) -> None:
-    """Start the worker alone: keeps projections current and seals old events."""
+    """Start the worker alone: keeps projections current, seals old events, runs jobs."""
     from headset.supervisor import work as keep_current
 
     keep_current(read_config(home))
