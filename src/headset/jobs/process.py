@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,6 @@ class ProcessLauncher:
         self._home = home
         self._environ = environ
         self._program = program
-        self._children: list[subprocess.Popen[bytes]] = []
 
     def check(self, spec: JobSpec) -> None:
         """See :meth:`Launcher.check`."""
@@ -64,7 +64,6 @@ class ProcessLauncher:
 
     def start(self, attempt: Attempt) -> None:
         """See :meth:`Launcher.start`."""
-        self._reap()
         folder = self._folder / attempt.handle
         if (folder / "state").exists():
             return
@@ -88,12 +87,11 @@ class ProcessLauncher:
             )
         except OSError as error:
             raise StorageFailed(f"a process for the job cannot be started in {folder} ({error})") from error
-        self._children.append(child)
+        threading.Thread(target=child.wait, name="attendant", daemon=True).start()  # so that it leaves no zombie
         self._await(folder, child)
 
     def poll(self, handle: str) -> Status:
         """See :meth:`Launcher.poll`."""
-        self._reap()
         folder = self._folder / handle
         state = _state(folder)
         if "exit_code" not in state:
@@ -115,7 +113,6 @@ class ProcessLauncher:
 
     def cancel(self, handle: str) -> None:
         """See :meth:`Launcher.cancel`."""
-        self._reap()
         folder = self._folder / handle
         state = _state(folder)
         # A held lock proves that the number still means this process, or this group, and no later one.
@@ -144,9 +141,6 @@ class ProcessLauncher:
                 break
             time.sleep(0.01)
         raise StorageFailed(f"the job's attendant could not work in {folder} (code {child.poll()}); is the disk full?")
-
-    def _reap(self) -> None:
-        self._children = [child for child in self._children if child.poll() is None]
 
 
 def _state(folder: Path) -> dict[str, Any]:
