@@ -34,16 +34,15 @@ class ContainerLauncher:
         settings: Say which engine, image and network.
         home: The home folder, mounted into every container.
         environ: What the engine's command is run with; secrets are taken from it.
-        entrypoint: Takes the place of the image's, which is ``headset``.
+
+    Raises:
+        InvalidInput: there is no engine.
     """
 
-    def __init__(
-        self, settings: JobsConfig, home: Path, environ: Mapping[str, str], *, entrypoint: str | None = None
-    ) -> None:
+    def __init__(self, settings: JobsConfig, home: Path, environ: Mapping[str, str]) -> None:
         self._settings = settings
         self._home = home
         self._environ = environ
-        self._entrypoint = entrypoint
         names = (settings.container_engine,) if settings.container_engine else _ENGINES
         found = next((path for name in names if (path := shutil.which(name, path=environ.get("PATH")))), None)
         if found is None:
@@ -109,15 +108,13 @@ class ContainerLauncher:
         variables = ENVIRONMENT | spec.environment.variables | {HOME_VARIABLE: HOME}
         options = [
             *("run", "--detach", "--name", attempt.handle, "--label", f"headset.job={attempt.job_id}"),
-            *("--network", self._settings.container_network, "--log-driver", "json-file"),
+            *("--network", self._settings.container_network, "--log-driver", "json-file", "--stop-signal", "SIGINT"),
             *("--user", f"{os.getuid()}:{os.getgid()}", "--cap-drop", "ALL"),
             *("--security-opt", "no-new-privileges", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108
             *("--volume", f"{self._home}:{HOME}", "--workdir", HOME),
         ]
         if self._is_podman and os.getuid():
             options += ["--userns", "keep-id"]
-        if self._entrypoint is not None:
-            options += ["--entrypoint", self._entrypoint]
         for name, value in variables.items():
             options += ["--env", f"{name}={value}"]
         for name in spec.environment.secrets:

@@ -143,5 +143,7 @@ def _answered(*, but: int = 0) -> Iterator[None]:
         if error.status in {400, 403, 422}:
             raise InvalidInput("launcher", f"the cluster refuses the job ({error.status}): {problem}") from error
         raise StorageFailed(f"the cluster answers {error.status}: {problem}") from error
+    except ValueError as error:
+        raise InvalidInput("launcher", f"the client refuses the job: {' '.join(str(error).split())[:300]}") from error
     except (HTTPError, OSError) as error:
         raise StorageFailed(f"the cluster does not answer ({' '.join(str(error).split())[:200]})") from error
