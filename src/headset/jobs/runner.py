@@ -104,6 +104,7 @@ class Runner:
                 return False
             launcher = job.spec.launcher
             handle = Attempt(job_id, attempt, job.spec).handle
+            self._mine.add((job_id, attempt))
             self._tell(JobStarted(job_id=job_id, attempt=attempt, launcher=launcher, handle=handle))
             job = self._job(job_id)
         return job.is_over or self._launch(job, attempt)
@@ -117,9 +118,7 @@ class Runner:
             self._tell(JobEnded(job_id=job.job_id, result="failed", attempt=attempt, reason=str(error)))
             return False
         except HeadsetError as error:
-            self._mine.add((job.job_id, attempt))
             return self._conclude(job, attempt, Status(running=False, reason=f"it could not be started: {error}"))
-        self._mine.add((job.job_id, attempt))
         return True
 
     def watch(self, job_id: str, attempt: int) -> bool:
