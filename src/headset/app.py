@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from headset.features.signal import SignalReader
     from headset.features.store import OnlineStore
     from headset.feedback.table import DecisionTable
+    from headset.jobs.desk import JobDesk
     from headset.jobs.launcher import Launcher
     from headset.jobs.spec import JobSpec, LauncherName
     from headset.jobs.store import Jobs
@@ -272,6 +273,13 @@ class Installation:
 
         home = self.config.home
         return Jobs(self.log, home / "projections", home / "jobs", self.clock, self.ids, check=self._check_job)
+
+    @property
+    def job_desk(self) -> JobDesk:
+        """The jobs as JSON, for the API."""
+        from headset.jobs.desk import JobDesk
+
+        return JobDesk(self.jobs, launcher=self.config.jobs.launcher)
 
     def _check_job(self, spec: JobSpec) -> None:
         """Refuse a job that could never run here.

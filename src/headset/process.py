@@ -121,6 +121,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         features=FeatureAnswers(parts.catalogue, features.store, parts.clock),
         lineage=lambda name: msgspec.json.encode(parts.lineage(name)),
         kpis=parts.kpis,
+        jobs=parts.job_desk,
         upkeep=[
             (_FOLLOW_EVERY_S, features.follow),
             (_CHAMPION_EVERY_S, model.refresh),

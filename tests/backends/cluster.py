@@ -67,7 +67,12 @@ class Cluster:
     def pods(self, namespace, selector):
         name = selector.removeprefix("job-name=")
         pod = self.jobs.get((namespace, name))
-        return 200, {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [] if pod is None else [pod.described(name)]}
+        return 200, {
+            "kind": "PodList",
+            "apiVersion": "v1",
+            "metadata": {},
+            "items": [] if pod is None else [pod.described(name)],
+        }
 
     def log(self, namespace, pod_name):
         pod = self.jobs[namespace, pod_name.removesuffix("-pod")]
@@ -112,8 +117,12 @@ class Pod:
                 environ[each["name"]] = cluster.secrets[reference["name"]][reference["key"]]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*cluster.program, *container["args"]], env=environ, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-            )  # fmt: skip
+                [*cluster.program, *container["args"]],
+                env=environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     @property
     def code(self):

@@ -58,7 +58,7 @@ def until(happened, seconds=60):
 
 
 class LauncherContract:
-    """Fixtures to give: ``launcher``, ``again`` (opens another onto the same engine) and ``home``, the folder jobs see."""
+    """Fixtures to give: ``launcher``, ``again`` (opens another onto the same engine), ``home`` (the folder jobs see)."""
 
     def ended(self, launcher, handle):
         return until(lambda: None if (status := launcher.poll(handle)).running else status)
@@ -115,7 +115,10 @@ class LauncherContract:
         )  # fmt: skip
         launcher.start(work)
         assert self.ended(launcher, work.handle).exit_code == 0
-        assert launcher.logs(work.handle, 0) == b"FLAVOUR = a b $HOME;\nAPI_TOKEN = told to nobody\nHEADSET_PROGRESS = lines\n"
+        assert (
+            launcher.logs(work.handle, 0)
+            == b"FLAVOUR = a b $HOME;\nAPI_TOKEN = told to nobody\nHEADSET_PROGRESS = lines\n"
+        )
         launcher.release(work.handle)
 
     def test_arguments_are_no_shell(self, launcher, home):

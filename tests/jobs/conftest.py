@@ -1,15 +1,14 @@
-"""Lets tests import the suites in ``tests/contracts``; the jobs of a home folder, with a program in place of Headset."""
+"""Lets tests import the suites in ``tests/contracts``; jobs on a log in memory."""
 
 from __future__ import annotations
 
 import random
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from headset.core.clock import ManualClock, SystemClock
+from headset.core.clock import ManualClock
 from headset.core.ids import Ids
 from headset.events.memory import MemoryLog
 from headset.jobs.store import Jobs
@@ -29,6 +28,8 @@ def log(clock):
 
 @pytest.fixture
 def jobs(log, clock, tmp_path):
-    made = Jobs(log, tmp_path / "projections", tmp_path / "jobs", clock, Ids(clock, random.Random(1)), check=lambda _: None)
+    made = Jobs(
+        log, tmp_path / "projections", tmp_path / "jobs", clock, Ids(clock, random.Random(1)), check=lambda _: None
+    )
     yield made
     made.close()

@@ -147,4 +147,9 @@ class TestProcessLauncher(LauncherContract):
         launcher.start(work)
         self.ended(launcher, work.handle)
         own = str(os.getpid())
-        until(lambda: launcher.poll(work.handle) and "attendant" not in subprocess.check_output(["ps", "--ppid", own], text=True))
+        until(
+            lambda: (
+                launcher.poll(work.handle)
+                and "attendant" not in subprocess.check_output(["ps", "--ppid", own], text=True)
+            )
+        )

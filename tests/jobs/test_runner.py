@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 
 import pytest
 
@@ -10,7 +11,11 @@ from headset.jobs.launcher import Status
 from headset.jobs.runner import Runner, WorkerStopped
 from headset.jobs.spec import job_spec
 
-DONE, FAILED, MISUSED = Status(running=False, exit_code=0), Status(running=False, exit_code=1), Status(running=False, exit_code=2)
+DONE, FAILED, MISUSED = (
+    Status(running=False, exit_code=0),
+    Status(running=False, exit_code=1),
+    Status(running=False, exit_code=2),
+)
 RUNNING, GONE = Status(running=True), Status(running=False)
 
 
@@ -215,10 +220,8 @@ def test_wherever_a_worker_dies_each_attempt_runs_once(jobs, make_runner, monkey
     with monkeypatch.context() as patch:
         for owner, name in ((jobs, "tell"), (engine, "start"), (engine, "poll"), (engine, "release")):
             patch.setattr(owner, name, dying(getattr(owner, name)))
-        try:
+        with suppress(Crash):
             make_runner(engine).run(job.job_id, direct)
-        except Crash:
-            pass
     make_runner(engine, worker="w2").run(job.job_id, direct)
     job = jobs.get(job.job_id)
     assert (job.state, job.attempt, len(engine.started)) == ("succeeded", 2, 2)
@@ -260,8 +263,11 @@ def test_a_job_found_again_says_so(jobs, make_runner):
     make_runner(engine, worker="w2").run(job.job_id, direct)
     whats = [moment.what for moment in jobs.view(jobs.get(job.job_id), whole=True).history]
     assert whats == [
-        "queued", "attempt 1 started (process)", "attempt 1 found running by another worker, and watched on", "succeeded",
-    ]  # fmt: skip
+        "queued",
+        "attempt 1 started (process)",
+        "attempt 1 found running by another worker, and watched on",
+        "succeeded",
+    ]
 
 
 def test_a_log_that_cannot_be_written_fails_the_job_and_no_other(run, jobs, monkeypatch):

@@ -40,12 +40,13 @@ def test_any_change_is_another_job():
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["serve"], ["up"], ["keys", "create", "x"], ["models", "promote", "1"], ["erase", "x"], ["jobs", "submit"], ["work"],
+        ["serve"], ["up"], ["keys", "create", "x"], ["models", "promote", "1"], ["erase", "x"],
+        ["jobs", "submit"], ["work"],
         ["sh", "-c", "id"], ["; train"], ["train;id"], ["data"], ["data", "import"], ["--home", "/", "train"], [""],
     ],
 )  # fmt: skip
 def test_what_is_not_on_the_list_is_refused(arguments):
-    with pytest.raises(InvalidInput, match="command: .* cannot be a job; jobs begin with"):
+    with pytest.raises(InvalidInput, match=r"command: .* cannot be a job; jobs begin with"):
         job_spec(arguments)
 
 
@@ -58,7 +59,8 @@ def test_an_argument_that_would_lead_elsewhere_is_refused(argument):
 @pytest.mark.parametrize(
     ("rest", "field"),
     [
-        ({"seed": -1}, "seed"), ({"seed": 2**40}, "seed"), ({"retries": 21}, "retries"), ({"launcher": "mesos"}, "launcher"),
+        ({"seed": -1}, "seed"), ({"seed": 2**40}, "seed"), ({"retries": 21}, "retries"), 
+        ({"launcher": "mesos"}, "launcher"),
         ({"resources": {"cpus": 0}}, "resources.cpus"), ({"resources": {"memory_mb": 1}}, "resources.memory_mb"),
         ({"resources": {"disk": 1}}, "resources"), ({"environment": {"image": "; rm"}}, "environment.image"),
         ({"environment": {"variables": {"LD_PRELOAD": "x"}}}, "environment.variables"),
@@ -77,7 +79,7 @@ def test_a_wrong_value_is_refused_by_name(rest, field):
 
 @pytest.mark.parametrize("arguments", [["--data"], ["--data", "a", "--data", "b"], ["--seed", "x"], ["--seed", "-1"]])
 def test_data_and_seed_are_given_once_and_whole(arguments):
-    with pytest.raises(InvalidInput, match="data|seed"):
+    with pytest.raises(InvalidInput, match=r"data|seed"):
         job_spec(["train", "intent", *arguments])
 
 

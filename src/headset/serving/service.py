@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headset.serving.decision import DecisionService
     from headset.serving.features import FeatureAnswers
     from headset.serving.feedback import FeedbackService
+    from headset.serving.jobs import JobDesk
     from headset.serving.keys import ApiKey, ApiKeys, Scope
     from headset.serving.metrics import Metrics
     from headset.serving.prediction import CustomerTurn, Prediction, Predictor
@@ -102,6 +103,7 @@ class Service:
         features: Answers about features.
         lineage: Where something comes from and what depends on it, as JSON.
         kpis: The KPI report as JSON, over the last hours or all time.
+        jobs: Answers about jobs.
         upkeep: Work repeated beside the requests, as (seconds between runs, function run in a thread).
         on_close: Called last, to release the stores.
     """
@@ -118,6 +120,7 @@ class Service:
     features: FeatureAnswers
     lineage: Callable[[str], bytes]
     kpis: Callable[[float | None], bytes]
+    jobs: JobDesk
     upkeep: Sequence[tuple[float, Callable[[], object]]]
     on_close: Callable[[], None]
 
