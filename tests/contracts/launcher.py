@@ -58,7 +58,7 @@ def until(happened, seconds=60):
 
 
 class LauncherContract:
-    """Fixtures to give: ``launcher``, ``again`` (opens another onto the same engine), ``home`` (the folder jobs see)."""
+    """Fixtures to give: ``launcher``, ``again`` (another onto the same engine), ``home`` (the folder jobs see)."""
 
     def ended(self, launcher, handle):
         return until(lambda: None if (status := launcher.poll(handle)).running else status)

@@ -35,33 +35,33 @@ def test_a_job_is_submitted_waited_for_and_read(main):
 
 @pytest.mark.slow
 def test_the_platform_runs_what_is_submitted_over_http(start, main):
-    client = start("up").client()
-    refused = client.post("/v1/jobs", json={"command": ["train", "intent"], "data": "nowhere"})
-    assert (refused.status_code, refused.json()["field"]) == (404, "data")
-    assert client.post("/v1/jobs", content=b"{").status_code == 422
-    answer = client.post(
-        "/v1/jobs", json={"command": ["train", "intent", "--precision", "7"], "data": "starter", "retries": 3}
-    )
-    assert answer.status_code == 201
-    job_id = answer.json()["job_id"]
-    job = until(lambda: found if (found := client.get(f"/v1/jobs/{job_id}").json())["state"] == "failed" else None)
-    assert (job["exit_code"], job["attempt"]) == (2, 1)
-    lines = client.get(f"/v1/jobs/{job_id}/logs").json()
-    assert "--precision" in lines["text"]
-    assert client.get(f"/v1/jobs/{job_id}/logs", params={"offset": lines["offset"]}).json()["ended"]
+    with start("up").client() as client:
+        refused = client.post("/v1/jobs", json={"command": ["train", "intent"], "data": "nowhere"})
+        assert (refused.status_code, refused.json()["field"]) == (404, "data")
+        assert client.post("/v1/jobs", content=b"{").status_code == 422
+        answer = client.post(
+            "/v1/jobs", json={"command": ["train", "intent", "--precision", "7"], "data": "starter", "retries": 3}
+        )
+        assert answer.status_code == 201
+        job_id = answer.json()["job_id"]
+        job = until(lambda: found if (found := client.get(f"/v1/jobs/{job_id}").json())["state"] == "failed" else None)
+        assert (job["exit_code"], job["attempt"]) == (2, 1)
+        lines = client.get(f"/v1/jobs/{job_id}/logs").json()
+        assert "--precision" in lines["text"]
+        assert client.get(f"/v1/jobs/{job_id}/logs", params={"offset": lines["offset"]}).json()["ended"]
 
-    answer = client.post("/v1/jobs", json={"command": ["train", "intent"], "data": "starter"})
-    job_id = answer.json()["job_id"]
-    until(lambda: client.get(f"/v1/jobs/{job_id}").json()["state"] == "running")
-    assert client.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
-    until(lambda: client.get(f"/v1/jobs/{job_id}").json()["state"] == "cancelled")
-    assert [job["state"] for job in client.get("/v1/jobs").json()["jobs"]] == ["cancelled", "failed"]
-    assert client.get("/v1/jobs/nobody").status_code == 404
-    _, key, _ = main("keys", "create", "reader", "--scope", "read")
-    reader = {"Authorization": f"Bearer {key.strip()}"}
-    assert client.get("/v1/jobs", headers=reader).status_code == 200
-    assert client.post("/v1/jobs", headers=reader, json={"command": ["train"]}).status_code == 403
-    assert client.post(f"/v1/jobs/{job_id}/cancel", headers=reader).status_code == 403
+        answer = client.post("/v1/jobs", json={"command": ["train", "intent"], "data": "starter"})
+        job_id = answer.json()["job_id"]
+        until(lambda: client.get(f"/v1/jobs/{job_id}").json()["state"] == "running")
+        assert client.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+        until(lambda: client.get(f"/v1/jobs/{job_id}").json()["state"] == "cancelled")
+        assert [job["state"] for job in client.get("/v1/jobs").json()["jobs"]] == ["cancelled", "failed"]
+        assert client.get("/v1/jobs/nobody").status_code == 404
+        _, key, _ = main("keys", "create", "reader", "--scope", "read")
+        reader = {"Authorization": f"Bearer {key.strip()}"}
+        assert client.get("/v1/jobs", headers=reader).status_code == 200
+        assert client.post("/v1/jobs", headers=reader, json={"command": ["train"]}).status_code == 403
+        assert client.post(f"/v1/jobs/{job_id}/cancel", headers=reader).status_code == 403
 
 
 @pytest.mark.parametrize(

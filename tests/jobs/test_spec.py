@@ -59,7 +59,7 @@ def test_an_argument_that_would_lead_elsewhere_is_refused(argument):
 @pytest.mark.parametrize(
     ("rest", "field"),
     [
-        ({"seed": -1}, "seed"), ({"seed": 2**40}, "seed"), ({"retries": 21}, "retries"), 
+        ({"seed": -1}, "seed"), ({"seed": 2**40}, "seed"), ({"retries": 21}, "retries"),
         ({"launcher": "mesos"}, "launcher"),
         ({"resources": {"cpus": 0}}, "resources.cpus"), ({"resources": {"memory_mb": 1}}, "resources.memory_mb"),
         ({"resources": {"disk": 1}}, "resources"), ({"environment": {"image": "; rm"}}, "environment.image"),
