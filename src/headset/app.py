@@ -28,6 +28,7 @@ from headset.registry.store import CHAMPION, Registry
 from headset.serving.keys import ApiKeys, development_key
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Collection, Iterator
     from types import ModuleType
 
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
     from headset.features.signal import SignalReader
     from headset.features.store import OnlineStore
     from headset.feedback.table import DecisionTable
+    from headset.jobs.desk import JobDesk
+    from headset.jobs.launcher import Launcher
+    from headset.jobs.spec import JobSpec, LauncherName
+    from headset.jobs.store import Jobs
+    from headset.jobs.worker import Worker
     from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
     from headset.registry.risk import RiskScorer
@@ -76,7 +82,7 @@ FINER = ENCODERS[1]
 class Installation:
     """The opened parts of one home folder.
 
-    Layout: ``log/events.db`` and ``log/segments/``, ``keys/``, ``projections/``, ``models/``, ``mlflow.db``.
+    Layout: ``log/events.db`` and ``log/segments/``, ``keys/``, ``projections/``, ``models/``, ``jobs/``, ``mlflow.db``.
 
     Args:
         config: Names the home folder.
@@ -112,6 +118,7 @@ class Installation:
             before_commit=self.vault.flush,
             queue_limit=config.log.queue_limit,
         )
+        self._launchers: dict[LauncherName, Launcher] = {}
         self.registry = Registry(self.log, home / "projections", home / "models", self.clock, self.ids)
 
     @cached_property
@@ -270,6 +277,87 @@ class Installation:
         if self.config.server.host not in {"127.0.0.1", "::1", "localhost"}:
             return None
         return development_key(self.keys, self.config.home / "keys" / "development.key")
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The jobs, and all that happened to them."""
+        from headset.jobs.store import Jobs
+
+        home = self.config.home
+        return Jobs(self.log, home / "projections", home / "jobs", self.clock, self.ids, check=self._check_job)
+
+    @property
+    def job_desk(self) -> JobDesk:
+        """The jobs as JSON, for the API."""
+        from headset.jobs.desk import JobDesk
+
+        return JobDesk(self.jobs, launcher=self.config.jobs.launcher)
+
+    def _check_job(self, spec: JobSpec) -> None:
+        """Refuse a job that could never run here.
+
+        Raises:
+            InvalidInput: its data or features are not there, or its launcher cannot do it.
+        """
+        from headset.data.dataset import check_dataset
+
+        if spec.data is not None:
+            check_dataset(self.log, spec.data)
+        if spec.features is not None:
+            name, _, version = spec.features.partition("@")
+            live = self.catalogue.service(name).version
+            if version not in {"", live}:
+                raise InvalidInput("features", f"{name!r} is live in version {live}, not {version}; name that one")
+        self.launcher(spec.launcher).check(spec)
+
+    def launcher(self, name: LauncherName) -> Launcher:
+        """What runs jobs, by its name.
+
+        Raises:
+            InvalidInput: its engine is not there.
+        """
+        if name not in self._launchers:
+            self._launchers[name] = self._open_launcher(name)
+        return self._launchers[name]
+
+    def _open_launcher(self, name: LauncherName) -> Launcher:
+        settings, home = self.config.jobs, self.config.home
+        if name == "process":
+            from headset.jobs.process import ProcessLauncher
+
+            return ProcessLauncher(home / "jobs" / "running", home, os.environ)
+        if name == "container":
+            from headset.backends.container import ContainerLauncher
+
+            return ContainerLauncher(settings, home, os.environ)
+        try:
+            if name == "kubernetes":
+                from headset.backends.kubernetes import KubernetesLauncher
+
+                return KubernetesLauncher(settings)
+            from headset.backends.ray import RayLauncher
+
+            return RayLauncher(settings.ray_address, home, os.environ)
+        except ImportError:
+            raise InvalidInput(
+                "launcher", f"{name!r} needs its client, which is not installed; install headset[{name}]"
+            ) from None
+
+    def job_worker(self, stop: threading.Event) -> Worker:
+        """A worker for the queue of jobs, until ``stop`` is set."""
+        from headset.jobs.runner import Runner
+        from headset.jobs.worker import Queue, Worker
+
+        folder, settings = self.config.home / "jobs", self.config.jobs
+
+        def open_queue(runner: Runner) -> Queue:
+            from headset.backends.dbos import DbosQueue
+
+            url = settings.database or f"sqlite:///{folder / 'queue.db'}"
+            return DbosQueue(url, runner, concurrency=settings.concurrency)
+
+        runner = Runner(self.jobs, self.launcher, self.clock, stop=stop, worker=str(self.ids.new()))
+        return Worker(self.jobs, runner, open_queue, folder, stop)
 
     def train(self, request: IntentRequest, *, progress: Callable[[str, float], None]) -> TrainingReport:
         """Train, track and register an intent model from a dataset in the log."""
@@ -585,7 +673,7 @@ class Installation:
     def close(self) -> None:
         """Finish what was accepted and release every store."""
         self.log.close()
-        for name in ("keys", "record", "replies", "catalogue"):
+        for name in ("keys", "record", "replies", "catalogue", "jobs"):
             part = self.__dict__.get(name)
             if part is not None:
                 part.close()

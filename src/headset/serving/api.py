@@ -13,7 +13,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from headset.core.errors import InvalidInput, Overloaded
-from headset.serving import inference
+from headset.serving import inference, jobs
 from headset.serving.guard import needs
 from headset.serving.problem import answer_error
 from headset.serving.request import (
@@ -206,6 +206,7 @@ def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics,
             show_health,
             show_readiness,
             *inference.HANDLERS,
+            *jobs.HANDLERS,
         ],
         on_startup=[start],
         on_shutdown=[stop],
