@@ -24,6 +24,8 @@ from headset.events.segment import Segments
 from headset.events.sqlite import SqliteLog
 from headset.events.vault import Vault, load_master_key
 from headset.feedback.record import DecisionRecord
+from headset.registry.evidence import INTENT_GATES, Policy
+from headset.registry.seal import Seal
 from headset.registry.store import Registry
 from headset.serving.keys import ApiKeys, development_key
 
@@ -100,7 +102,9 @@ class Installation:
             before_commit=self.vault.flush,
             queue_limit=config.log.queue_limit,
         )
-        self.registry = Registry(self.log, home / "projections", home / "models", self.clock, self.ids)
+        policy = Policy(config.decision.model, config.gates.required or INTENT_GATES, config.gates.valid_days)
+        seal = Seal(self.vault.digest)
+        self.registry = Registry(self.log, home / "models", self.clock, self.ids, seal, policy)
 
     @cached_property
     def keys(self) -> ApiKeys:
@@ -404,7 +408,6 @@ class Installation:
             part = self.__dict__.get(name)
             if part is not None:
                 part.close()
-        self.registry.close()
         self.vault.close()
 
 

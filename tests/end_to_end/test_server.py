@@ -122,7 +122,7 @@ def test_the_metrics_and_the_schema_can_be_read(start):
         assert "/v1/conversations/{conversation_id}/turns" in schema["paths"]
 
 
-def test_a_new_champion_serves_without_a_restart(start, home):
+def test_a_new_champion_serves_without_a_restart(start, home, crown):
     server = start()
     with open_installation(load_config(home, {})) as parts:
         first = parts.registry.get("intent", "1")
@@ -130,7 +130,7 @@ def test_a_new_champion_serves_without_a_restart(start, home):
         with server.client() as client:
             assert [model["version"] for model in client.get("/v1/models").json()["models"]] == ["2", "1"]
             assert client.get("/readyz").json()["model_version"] == "1"
-            parts.registry.promote("intent", second.version, "champion", evidence="test")
+            crown(parts.registry, second.version)
             deadline = time.monotonic() + 20
             while client.get("/readyz").json()["model_version"] != "2" and time.monotonic() < deadline:
                 time.sleep(0.1)

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
 
-_OURS = ("HEADSET_SERVER_", "HEADSET_DECISION_", "HEADSET_LOG_", "HEADSET_FEATURES_", "HEADSET_TRACKING_")
+_OURS = (
+    "HEADSET_SERVER_",
+    "HEADSET_DECISION_",
+    "HEADSET_LOG_",
+    "HEADSET_FEATURES_",
+    "HEADSET_GATES_",
+    "HEADSET_TRACKING_",
+)
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +109,18 @@ class FeaturesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_ms: Milliseconds = 50.0
 
 
+class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a version of the deciding model must hold before it may become champion.
+
+    Attributes:
+        required: Gates to be passed; empty for all that come with Headset. Some are required whatever stands here.
+        valid_days: How long a validation counts.
+    """
+
+    required: tuple[Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")], ...] = ()
+    valid_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
@@ -116,6 +135,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     decision: DecisionConfig = DecisionConfig()
     log: LogConfig = LogConfig()
     features: FeaturesConfig = FeaturesConfig()
+    gates: GatesConfig = GatesConfig()
 
 
 _SECTIONS: dict[str, type[Struct]] = {
@@ -123,6 +143,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "decision": DecisionConfig,
     "log": LogConfig,
     "features": FeaturesConfig,
+    "gates": GatesConfig,
 }
 
 
@@ -175,10 +196,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str]]:
     known: dict[str, str] = {"HEADSET_TRACKING_URI": "tracking_uri"}
-    lists = {f"decision.{field.name}" for field in msgspec.structs.fields(DecisionConfig) if field.default == ()}
+    lists = set()
     for section, kind in _SECTIONS.items():
         for field in msgspec.structs.fields(kind):
             known[f"HEADSET_{section}_{field.name}".upper()] = f"{section}.{field.name}"
+            if field.default == ():
+                lists.add(f"{section}.{field.name}")
     for name in sorted(environ):
         if name.startswith(_OURS) and name not in known:
             nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]

@@ -17,7 +17,8 @@ from msgspec.structs import asdict, replace
 import headset
 from headset.core.errors import InvalidInput
 from headset.events.schema import ModelRegistered
-from headset.registry.store import CHAMPION
+from headset.registry.evidence import CHAMPION
+from headset.training.first_champion import tell_baseline
 from headset.training.recording import check_seed, failing_early, provenance, scratch, tracker_opening
 from headset.training.risk_data import read_risk_data
 from headset.training.risk_evaluation import MAJORITY, SENTIMENT, Compared, Evaluation, Interval, evaluate_risk
@@ -132,15 +133,17 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
         with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
             tell("register", 0.0)
-            version = registry.register(replace(made, run_id=run_id), artifact).version
-            if rises:
-                registry.promote(MODEL, version, CHAMPION, evidence=_evidence(found))
+            known = registry.register(replace(made, run_id=run_id), artifact)
+            rises = tell_baseline(
+                registry, known, beaten=found.beaten, reason=_evidence(found), evidence=_macro_f1(made.metrics)
+            )
+            reigning = reigning or (None if rises else registry.champion(MODEL))  # another may have been first
             tell("register", 1.0)
     return RiskReport(
         model=MODEL,
-        version=version,
+        version=known.version,
         champion=rises,
-        verdict=_verdict(version, reigning, found),
+        verdict=_verdict(known.version, reigning, found),
         dataset=made.dataset,
         data_fingerprint=made.data_fingerprint,
         data_position=made.data_position,
@@ -177,6 +180,10 @@ def _metrics(found: Evaluation, data: RiskData, threshold: float) -> dict[str, f
             name = f"macro_f1_{place}" if rule == "model" else f"macro_f1_{place}_{rule}"
             metrics |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
     return metrics
+
+
+def _macro_f1(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith("macro_f1")}
 
 
 def _write_report(found: Evaluation, folder: Path) -> Path:
