@@ -28,6 +28,7 @@ from headset.registry.evidence import INTENT_GATES, Policy
 from headset.registry.seal import Seal
 from headset.registry.store import Registry
 from headset.serving.keys import ApiKeys, development_key
+from headset.serving.person import People
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -110,6 +111,11 @@ class Installation:
     def keys(self) -> ApiKeys:
         """The API keys."""
         return ApiKeys(self.config.home / "keys" / "api.db", self.clock)
+
+    @cached_property
+    def people(self) -> People:
+        """Tells who asks for a change to a model."""
+        return People(self.keys, self.registry.journal, self.clock)
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS events (
     payload BLOB
 );
 CREATE UNIQUE INDEX IF NOT EXISTS events_by_id ON events (event_id);
+CREATE INDEX IF NOT EXISTS events_of_control ON events (type) WHERE conversation_id IS NULL;
 CREATE TABLE IF NOT EXISTS conversations (
     conversation_id TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (conversation_id, offset)
 ) WITHOUT ROWID;

@@ -17,8 +17,11 @@ from headset.core.errors import ArtifactError
 from headset.events.schema import Actor, GateResult
 from headset.page.document import Fold, Heading, Page, Paragraph, Table
 from headset.registry.evidence import shortfall
+from headset.registry.waiver import WaiverReport
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from headset.page.document import Block, Mark
     from headset.registry.evidence import Case
 
@@ -42,16 +45,6 @@ class CardGate(Struct, frozen=True):
     reason: str
     required: bool
     evidence: dict[str, float] = {}
-
-
-class CardWaiver(Struct, frozen=True):
-    """A gate that two people let a version pass without."""
-
-    gate: str
-    reason: str
-    asked_by: str
-    granted_by: str
-    days: float
 
 
 class ModelCard(Struct, frozen=True, kw_only=True):
@@ -86,7 +79,7 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     segments: dict[str, float]
     gates: tuple[CardGate, ...]
-    waivers: tuple[CardWaiver, ...]
+    waivers: tuple[WaiverReport, ...]
     validation: dict[str, str]
     evidence: str
     approved_by: Actor
@@ -98,11 +91,12 @@ class ModelCard(Struct, frozen=True, kw_only=True):
 _decode = msgspec.json.Decoder(ModelCard).decode
 
 
-def make_card(case: Case, *, by: Actor, reason: str, evidence: str, when: int | None) -> ModelCard:
+def make_card(
+    case: Case, waivers: Sequence[WaiverReport], *, by: Actor, reason: str, evidence: str, when: int | None
+) -> ModelCard:
     """The card of a version, from what is on record; ``when`` is None for a draft."""
     made, found = case.made, case.validation
     gates = () if found is None else found.gates
-    waived = [waiver for gate in case.needed if shortfall(case, gate) and (waiver := case.waiver(gate))]
     return ModelCard(
         model=made.model,
         version=made.version,
@@ -126,16 +120,7 @@ def make_card(case: Case, *, by: Actor, reason: str, evidence: str, when: int | 
         gates=tuple(
             CardGate(gate.gate, gate.result, gate.reason, gate.gate in case.needed, gate.evidence) for gate in gates
         ),
-        waivers=tuple(
-            CardWaiver(
-                waiver.request.gate,
-                waiver.request.reason,
-                waiver.request.by.person,
-                waiver.granted.by.person if waiver.granted else "",
-                waiver.request.days,
-            )
-            for waiver in waived
-        ),
+        waivers=tuple(each for each in waivers if each.state == "granted" and shortfall(case, each.gate)),
         validation={}
         if found is None
         else {
@@ -215,8 +200,8 @@ def card_page(card: ModelCard) -> Page:
     blocks += [Heading("Not for"), *map(Paragraph, card.out_of_scope_use)]
     blocks += [Heading("Gates"), *_gate_blocks(card)]
     if card.waivers:
-        rows = [(each.gate, each.asked_by, each.granted_by, each.days, each.reason) for each in card.waivers]
-        blocks += [Heading("Waivers", "warn"), Table(("gate", "asked by", "granted by", "days", "reason"), rows)]
+        rows = [(each.gate, each.asked_by, each.granted_by, each.expires, each.reason) for each in card.waivers]
+        blocks += [Heading("Waivers", "warn"), Table(("gate", "asked by", "granted by", "until", "reason"), rows)]
     for title, values in (
         ("Metrics by segment", card.segments),
         ("Metrics", card.metrics),

@@ -1,19 +1,13 @@
-"""The rule by which the alias ``champion`` moves: for evidence on record only. It reads no clock, no file and no log."""
+"""The rule by which the alias ``champion`` moves: for evidence on record only. It reads no clock, file or log."""
 
 from __future__ import annotations
 
-import unicodedata
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from headset.core.clock import iso
-from headset.events.schema import GateEvaluated, ModelRegistered, ValidationEnded, WaiverGranted, WaiverRequested
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from headset.events.schema import Actor
+from headset.events.schema import GateEvaluated, ModelRegistered, ValidationEnded
 
 CHAMPION = "champion"
 BASELINE = "baseline"
@@ -23,12 +17,10 @@ INTENT_GATES = ("suite", CHAMPION, "out_of_scope", "calibration", "fairness", "l
 FLOOR = (CHAMPION, "calibration")
 """Gates that no setting takes away."""
 
-WAIVER_DAYS = 30
 VALID_DAYS = 90
-IMPERSONAL = frozenset({"owner", "development", "training"})
-"""Who acts without a key of their own: they move aliases, but are nobody when two people are asked for."""
+"""The longest that a validation may be set to count."""
 
-_DAY_US = 86_400_000_000
+DAY_US = 86_400_000_000
 
 
 class Policy(Struct, frozen=True):
@@ -79,23 +71,6 @@ class Validation(Struct, frozen=True):
     offset: int
 
 
-class Waiver(Struct, frozen=True):
-    """A waiver on record: asked for, perhaps granted, perhaps withdrawn."""
-
-    request: WaiverRequested
-    requested: Moment
-    granted: WaiverGranted | None = None
-    withdrawn: bool = False
-
-    def state(self, now: Moment) -> str:
-        """``requested``, ``granted``, ``expired`` or ``withdrawn``."""
-        if self.withdrawn:
-            return "withdrawn"
-        if elapsed(self.requested, now) > self.request.days * _DAY_US:
-            return "expired"
-        return "granted" if self.granted else "requested"
-
-
 class Case(Struct, frozen=True):
     """All that is on record about making a version champion now.
 
@@ -104,7 +79,7 @@ class Case(Struct, frozen=True):
         validation: Its newest, if any.
         reigning: The champion of now; empty where there is none.
         left: Place in the log where it was last rolled back; 0 if never.
-        waivers: Those of its newest validation.
+        waived: Gates of its newest validation that a waiver in force is for.
         now: When it is asked for.
         required: Gates it must hold.
         valid_days: How long a validation counts.
@@ -114,7 +89,7 @@ class Case(Struct, frozen=True):
     validation: Validation | None
     reigning: str
     left: int
-    waivers: Sequence[Waiver]
+    waived: frozenset[str]
     now: Moment
     required: tuple[str, ...]
     valid_days: float
@@ -128,12 +103,6 @@ class Case(Struct, frozen=True):
         if self.validation is not None and BASELINE in self.validation.ended.results:
             return (BASELINE,)
         return tuple(gate for gate in required if gate != CHAMPION)
-
-    def waiver(self, gate: str) -> Waiver | None:
-        """The waiver in force for a gate, if any."""
-        return next(
-            (each for each in self.waivers if each.request.gate == gate and each.state(self.now) == "granted"), None
-        )
 
 
 def objections(case: Case) -> list[str]:
@@ -157,7 +126,7 @@ def objections(case: Case) -> list[str]:
         compared = f"version {ended.champion}" if ended.champion else "no champion"
         reigns = f"version {case.reigning} is champion" if case.reigning else "there is none"
         told.append(f"validation {ended.validation_id} compared it with {compared}, now {reigns}; {again} anew")
-    if elapsed(found.moment, case.now) > case.valid_days * _DAY_US:
+    if elapsed(found.moment, case.now) > case.valid_days * DAY_US:
         told.append(
             f"validation {ended.validation_id} is of {iso(found.moment.told)}, older than {case.valid_days:g} days;"
             f" {again} anew"
@@ -166,7 +135,7 @@ def objections(case: Case) -> list[str]:
         f"gate {gate} {_shortfall(found, gate)}; improve the model, or ask for a waiver with"
         f" 'headset models waive {version} --gate {gate}'"
         for gate in case.needed
-        if shortfall(case, gate) and case.waiver(gate) is None
+        if shortfall(case, gate) and gate not in case.waived
     ]
     return told
 
@@ -194,53 +163,6 @@ def evidence_of(case: Case) -> str:
     held = [gate for gate in case.needed if gate not in waived]
     said = f"validation {case.validation.ended.validation_id} passed {', '.join(held) or 'no gate'}"
     return said + (f"; waived: {', '.join(waived)}" if waived else "")
-
-
-def request_objections(case: Case, request: WaiverRequested) -> list[str]:
-    """Why a waiver may not be asked for."""
-    if case.validation is None or case.validation.ended.validation_id != request.validation_id:
-        return ["a waiver is for a gate of the newest validation on record; run 'headset validate' first"]
-    if request.artifact_sha256 != case.made.artifact_sha256:
-        return ["the waiver names another artifact than the registered one"]
-    if not 0 < request.days <= WAIVER_DAYS:
-        return [f"a waiver lasts for above 0 and at most {WAIVER_DAYS} days, not {request.days:g}"]
-    if request.gate not in case.needed:
-        return [f"gate {request.gate!r} is not required; required are {', '.join(case.needed)}"]
-    if not shortfall(case, request.gate):
-        return [f"gate {request.gate} passed; there is nothing to waive"]
-    return _personless(request.by)
-
-
-def grant_objections(waiver: Waiver, newest: Validation | None, by: Actor, now: Moment) -> list[str]:
-    """Why someone may not grant a waiver."""
-    request, state = waiver.request, waiver.state(now)
-    if state != "requested":
-        return [f"waiver {request.waiver_id} is {state}; ask for another"]
-    if newest is None or newest.ended.validation_id != request.validation_id:
-        return [f"waiver {request.waiver_id} is for a validation that is not the newest any more; ask for another"]
-    if person_of(by) == person_of(request.by):
-        return [f"{by.person} asked for the waiver and cannot grant it; a second person must"]
-    if told := _personless(by):
-        return told
-    if by.key_made >= waiver.requested.told:
-        return [f"the key {by.key_id} was made after the waiver was asked for; a key from before is needed"]
-    return []
-
-
-def _personless(by: Actor) -> list[str]:
-    if not by.key_id or person_of(by) in IMPERSONAL:
-        return [f"a waiver needs two people with keys of their own, and {by.person!r} is none; name one with --key"]
-    return []
-
-
-def person_of(by: Actor) -> str:
-    """A person's name as names are compared.
-
-    >>> from headset.events.schema import Actor
-    >>> person_of(Actor(" Ann ")) == person_of(Actor("ann"))
-    True
-    """
-    return " ".join(unicodedata.normalize("NFKC", by.person).casefold().split())
 
 
 def _short(sha256: str) -> str:

@@ -25,11 +25,9 @@ from headset.registry.evidence import (
     Case,
     Moment,
     Validation,
-    Waiver,
-    grant_objections,
     objections,
-    request_objections,
 )
+from headset.registry.waiver import Waiver, grant_objections, request_objections
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -49,6 +47,7 @@ TYPES = (
     "AttemptRefused",
 )
 _UNSEALED = "its seal is missing or wrong: it was written, changed or copied in by another hand than this registry"
+_WORDS: dict[type, str] = {WaiverRequested: "waive", WaiverGranted: "approve", WaiverWithdrawn: "withdraw"}
 _NOBODY = Actor(person="unknown", path="log")
 
 Judged = Promoted | WaiverRequested | WaiverGranted | WaiverWithdrawn
@@ -140,25 +139,36 @@ class Ledger:
         """What is on record about making a version champion now."""
         key = made.model, made.version
         validation = self.validations.get(key)
-        asked = "" if validation is None else validation.ended.validation_id
         return Case(
             made=made,
             validation=validation,
             reigning=self.champion(made.model),
             left=self.left.get(key, 0),
-            waivers=[
-                each
-                for each in self.waivers.values()
-                if (each.request.model, each.request.version) == key
-                and each.request.validation_id == asked
-                and each.request.artifact_sha256 == made.artifact_sha256
-            ],
+            waived=frozenset(each.request.gate for each in self.waivers_of(made) if each.state(now) == "granted"),
             now=now,
             required=required,
             valid_days=min(valid_days, VALID_DAYS),
         )
 
-    def objections(self, payload: Judged, now: Moment) -> list[str]:
+    def waivers_of(self, made: ModelRegistered) -> list[Waiver]:
+        """The waivers of a version's newest validation, whatever became of them."""
+        newest = self.validations.get((made.model, made.version))
+        if newest is None:
+            return []
+        of = made.model, made.version, newest.ended.validation_id, made.artifact_sha256
+        return [
+            waiver
+            for waiver in self.waivers.values()
+            if (
+                waiver.request.model,
+                waiver.request.version,
+                waiver.request.validation_id,
+                waiver.request.artifact_sha256,
+            )
+            == of
+        ]
+
+    def objections(self, payload: Judged, now: Moment) -> list[str]:  # noqa: PLR0911 - one answer per kind
         """Why something that is told now changes nothing; none where it does."""
         if not payload.by.person.strip():
             return ["nobody is named who asks for it"]
@@ -185,7 +195,7 @@ class Ledger:
         reigns = reversed(self.reigns.get(model, []))
         return next((each for each in reigns if each != reigning and (model, each) not in self.left), "")
 
-    def _against_promotion(self, asked: Promoted, now: Moment) -> list[str]:
+    def _against_promotion(self, asked: Promoted, now: Moment) -> list[str]:  # noqa: PLR0911 - one answer per flaw
         known = self.versions.get((asked.model, asked.version))
         if known is None:
             return [f"version {asked.version} of {asked.model!r} is not registered"]
@@ -212,22 +222,16 @@ class Ledger:
             known = ", ".join(dict.fromkeys(each for each in reigns if each != reigning)) or "none"
             return [f"version {asked.version} was never champion, so it takes evidence; before now were: {known}"]
         if (asked.model, asked.version) in self.left:
-            return [
-                f"version {asked.version} was itself rolled back; it comes back with a new validation:"
-                f" 'headset validate {asked.version}', then 'headset models promote {asked.version}'"
-            ]
+            steps = f"'headset validate {asked.version}', then 'headset models promote {asked.version}'"
+            return [f"version {asked.version} was itself rolled back; it comes back with a new validation: {steps}"]
         return []
 
     def _judge(self, record: Record, payload: Judged, now: Moment) -> None:
         against = self.objections(payload, now)
         if against:
             self.refused[record.event.event_id] = against
-        what = {
-            WaiverRequested: "waive",
-            WaiverGranted: "approve",
-            WaiverWithdrawn: "withdraw",
-        }.get(type(payload)) or (payload.action if isinstance(payload, Promoted) else "")
-        why = "; ".join(against) or (payload.evidence if isinstance(payload, Promoted) else "")
+        what = payload.action if isinstance(payload, Promoted) else _WORDS[type(payload)]
+        why = "; ".join(against) or getattr(payload, "evidence", "")
         self._note(record, "refused" if against else "done", what, why=why)
         if against:
             return
@@ -287,8 +291,8 @@ class Ledger:
 
 def _detail(payload: object) -> str:
     match payload:
-        case Promoted():
-            return payload.alias
+        case Promoted(alias=told) | AttemptRefused(detail=told):
+            return told
         case ValidationEnded():
             results = ", ".join(f"{gate} {result}" for gate, result in payload.results.items())
             return f"{payload.validation_id}: {results}"
@@ -296,9 +300,5 @@ def _detail(payload: object) -> str:
             return f"{payload.waiver_id}: {payload.gate}, {payload.days:g} days"
         case GateEvaluated():
             return f"{payload.gate} {payload.result}"
-        case WaiverGranted() | WaiverWithdrawn():
-            return payload.waiver_id
-        case AttemptRefused():
-            return payload.detail
         case _:
-            return ""
+            return getattr(payload, "waiver_id", "")

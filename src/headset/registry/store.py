@@ -9,38 +9,26 @@ from __future__ import annotations
 
 import math
 import shutil
-import threading
-from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from headset.core.clock import iso
-from headset.core.errors import ArtifactError, Conflict, HeadsetError, InvalidInput, NotFound, StorageFailed
+from headset.core.errors import ArtifactError, InvalidInput, NotFound, StorageFailed
 from headset.core.ids import stable_id
-from headset.events.schema import (
-    Actor,
-    AttemptRefused,
-    Event,
-    GateEvaluated,
-    GateResult,
-    ModelRegistered,
-    Promoted,
-    ValidationEnded,
-    WaiverGranted,
-    WaiverRequested,
-    WaiverWithdrawn,
-)
+from headset.events.schema import Actor, Event, GateEvaluated, GateResult, ModelRegistered, Promoted, ValidationEnded
 from headset.registry.artifact import MANIFEST, verify
 from headset.registry.card import decode_card, encode_card, make_card
 from headset.registry.evidence import CHAMPION, Policy, evidence_of, objections
-from headset.registry.ledger import ALIASES, TYPES, Ledger
+from headset.registry.journal import Journal
+from headset.registry.ledger import ALIASES
+from headset.registry.waivers import Waivers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -48,13 +36,10 @@ if TYPE_CHECKING:
     from headset.core.ids import Ids
     from headset.events.log import Log
     from headset.registry.card import ModelCard
-    from headset.registry.evidence import Case, Waiver
-    from headset.registry.ledger import AuditEntry, Judged
-    from headset.registry.seal import Seal, Sealable
+    from headset.registry.evidence import Case
+    from headset.registry.ledger import AuditEntry, Ledger
+    from headset.registry.seal import Seal
 
-    Action = Literal["promote", "rollback", "waive", "approve", "withdraw"]
-
-_BATCH = 1_000
 SHIPPED_POLICY = Policy()
 NOBODY = Actor(person="nobody")
 
@@ -85,6 +70,10 @@ class Registry:
         models: Folder of the artifacts: ``<models>/<model>/<version>/``.
         seal: Of this installation.
         policy: What a champion must hold.
+
+    Attributes:
+        journal: What is on record of models.
+        waivers: Those of its versions.
     """
 
     def __init__(
@@ -94,11 +83,9 @@ class Registry:
         self._models = models
         self._clock = clock
         self._ids = ids
-        self._seal = seal
         self._policy = policy
-        self._ledger = Ledger(seal)
-        self._position = 0
-        self._turn = threading.RLock()
+        self.journal = Journal(log, clock, ids, seal)
+        self.waivers = Waivers(self.journal, self.case)
 
     # -- versions ------------------------------------------------------------------------------
 
@@ -132,8 +119,8 @@ class Registry:
         Raises:
             StorageFailed: the log cannot be read.
         """
-        now = self._now()
-        with self._reading() as ledger:
+        now = self.journal.now()
+        with self.journal.reading() as ledger:
             known = [
                 self._told(ledger, *each, now) for each in ledger.versions.values() if model in {None, each[1].model}
             ]
@@ -178,7 +165,7 @@ class Registry:
             if (gate.validation_id, gate.model, gate.version, gate.artifact_sha256) != of:
                 raise InvalidInput(f"gates.{gate.gate}", "names another validation, version or artifact than its end")
             _check_finite(f"gates.{gate.gate}.evidence", gate.evidence)
-        self._tell([*gates, ended], source="validate")
+        self.journal.tell([*gates, ended], source="validate")
 
     def case(self, model: str, version: str) -> Case:
         """What is on record about making a version champion now.
@@ -186,8 +173,8 @@ class Registry:
         Raises:
             NotFound: there is no such version.
         """
-        known, now = self.get(model, version), self._now()
-        with self._reading() as ledger:
+        known, now = self.get(model, version), self.journal.now()
+        with self.journal.reading() as ledger:
             return self._case(ledger, known.made, now)
 
     def card(self, model: str, version: str) -> ModelCard:
@@ -198,16 +185,24 @@ class Registry:
             ArtifactError: another version of Headset wrote it.
         """
         known = self.get(model, version)
-        with self._reading() as ledger:
+        with self.journal.reading() as ledger:
             crowned = ledger.crowned.get((model, known.version))
         if crowned is not None:
             return decode_card(crowned.card)
-        case = self.case(model, known.version)
-        return make_card(case, by=NOBODY, reason="", evidence="", when=None)
+        return self.card_now(model, known.version)
+
+    def card_now(self, model: str, version: str) -> ModelCard:
+        """The card a version would get now, as a draft.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        case, waivers = self.case(model, version), self.waivers.of(model, version)
+        return make_card(case, waivers, by=NOBODY, reason="", evidence="", when=None)
 
     def audit(self, model: str | None = None) -> list[AuditEntry]:
         """All that was done to models and all that was refused, oldest first, of one model or of all."""
-        with self._reading() as ledger:
+        with self.journal.reading() as ledger:
             return [entry for entry in ledger.audit if model in {None, entry.model}]
 
     # -- changes; each is refused or done, and on record either way ----------------------------
@@ -220,7 +215,7 @@ class Registry:
             Conflict: the rule refuses; the message says what is missing.
             ArtifactError: the version's files are not those that were registered.
         """
-        with self._attempt("promote", model, version, by, alias, reason):
+        with self.journal.attempt("promote", model, version, by, alias, reason):
             known = self.get(model, version)
             promoted = Promoted(
                 model=model,
@@ -231,7 +226,7 @@ class Registry:
                 by=by,
                 reason=reason,
             )
-            self._judge(promoted if alias != CHAMPION else self._crowning(promoted, known))
+            self.journal.judge(promoted if alias != CHAMPION else self._crowning(promoted, known))
         return self.get(model, known.version)
 
     def rollback(self, model: str, version: str | None = None, *, by: Actor, reason: str) -> ModelVersion:
@@ -242,14 +237,14 @@ class Registry:
             Conflict: it was never champion, or was itself rolled back.
             ArtifactError: the version's files are not those that were registered.
         """
-        with self._attempt("rollback", model, version or "", by, CHAMPION, reason):
-            with self._reading() as ledger:
+        with self.journal.attempt("rollback", model, version or "", by, CHAMPION, reason):
+            with self.journal.reading() as ledger:
                 reigning, previous = ledger.champion(model), ledger.previous(model)
             if not (version or previous):
                 raise NotFound("version", f"{model!r} has no earlier champion to go back to; see 'headset models list'")
             known = self.get(model, version or previous)
             verify_artifact(self.artifact(model, known.version), known.made.artifact_sha256)
-            self._judge(
+            self.journal.judge(
                 Promoted(
                     model=model, version=known.version, alias=CHAMPION, action="rollback", by=by, reason=reason,
                     evidence="it was champion before", artifact_sha256=known.made.artifact_sha256, replaces=reigning,
@@ -257,85 +252,7 @@ class Registry:
             )  # fmt: skip
         return self.get(model, known.version)
 
-    def waive(self, model: str, version: str, gate: str, *, days: float, by: Actor, reason: str) -> Waiver:
-        """Ask that a version may become champion without one gate of its newest validation.
-
-        Raises:
-            NotFound: there is no such version.
-            Conflict: there is nothing to waive, the time is too long, or nobody asks for it.
-        """
-        with self._attempt("waive", model, version, by, gate, reason):
-            case = self.case(model, version)
-            if gate not in case.needed:
-                raise InvalidInput("gate", f"{gate[:40]!r} is not required; required are {', '.join(case.needed)}")
-            request = WaiverRequested(
-                waiver_id=str(self._ids.new()),
-                model=model,
-                version=case.made.version,
-                artifact_sha256=case.made.artifact_sha256,
-                validation_id=case.validation.ended.validation_id if case.validation else "",
-                gate=gate,
-                days=days,
-                by=by,
-                reason=reason,
-            )
-            self._judge(request)
-        return self.waiver(model, request.waiver_id)
-
-    def approve(self, model: str, waiver_id: str, *, by: Actor) -> Waiver:
-        """Grant a waiver as the second person.
-
-        Raises:
-            Conflict: there is none such, it expired or is stale, or this person may not.
-        """
-        with self._attempt("approve", model, "", by, waiver_id):
-            self._judge(WaiverGranted(waiver_id=waiver_id, model=model, by=by))
-        return self.waiver(model, waiver_id)
-
-    def withdraw(self, model: str, waiver_id: str, *, by: Actor, reason: str) -> Waiver:
-        """End a waiver now; a promotion that it allowed stays.
-
-        Raises:
-            Conflict: there is none such, or it is withdrawn already.
-        """
-        with self._attempt("withdraw", model, "", by, waiver_id, reason):
-            self._judge(WaiverWithdrawn(waiver_id=waiver_id, model=model, by=by, reason=reason))
-        return self.waiver(model, waiver_id)
-
-    def waiver(self, model: str, waiver_id: str) -> Waiver:
-        """A waiver by its id.
-
-        Raises:
-            NotFound: there is none.
-        """
-        with self._reading() as ledger:
-            found = ledger.waivers.get(waiver_id)
-        if found is None or found.request.model != model:
-            raise NotFound("waiver", f"{model!r} has no waiver {waiver_id[:40]!r}; see 'headset audit'")
-        return found
-
-    def tell_refused(self, refused: AttemptRefused) -> None:
-        """Keep on record that someone was refused before the registry was asked."""
-        self._tell([refused], source="registry")
-
     # -- within --------------------------------------------------------------------------------
-
-    @contextmanager
-    def _reading(self) -> Iterator[Ledger]:
-        """The ledger as of the log's head; one thread at a time."""
-        with self._turn:
-            head = self._log.head()
-            while self._position < head and (records := self._log.read(self._position, _BATCH, types=TYPES)):
-                for record in records:
-                    self._ledger.apply(record)
-                self._position = records[-1].offset
-            self._position = max(self._position, head)
-            yield self._ledger
-
-    def _now(self) -> int:
-        """The clock's time, or that of the log's newest event where the clock was set back behind it."""
-        newest = self._log.read(max(0, self._log.head() - 1), 1)
-        return max(self._clock.now(), *(record.event.append_time for record in newest), 0)
 
     def _case(self, ledger: Ledger, made: ModelRegistered, now: int) -> Case:
         required = self._policy.required_of(made.model)
@@ -358,7 +275,8 @@ class Registry:
         verify_artifact(self.artifact(known.model, known.version), known.made.artifact_sha256)
         case = self.case(known.model, known.version)
         evidence = evidence_of(case)
-        card = make_card(case, by=asked.by, reason=asked.reason, evidence=evidence, when=case.now.told)
+        waivers = self.waivers.of(known.model, known.version)
+        card = make_card(case, waivers, by=asked.by, reason=asked.reason, evidence=evidence, when=case.now.told)
         return replace(
             asked,
             evidence=evidence,
@@ -368,51 +286,6 @@ class Registry:
             valid_days=case.valid_days,
             card=encode_card(card),
         )
-
-    def _judge(self, payload: Judged) -> None:
-        """Tell the log what is asked for, unless the rule refuses it; the fold has the last word."""
-        with self._reading() as ledger:
-            against = ledger.objections(payload, ledger.moment(self._now()))
-        if not against:
-            (event,) = self._tell([payload], source="registry")
-            with self._reading() as ledger:
-                against = ledger.refused.get(event.event_id, [])
-        if against:
-            raise Conflict("waiver" if hasattr(payload, "waiver_id") else "version", "; ".join(against))
-
-    @contextmanager
-    def _attempt(
-        self, action: Action, model: str, version: str, by: Actor, detail: str, reason: str = ""
-    ) -> Iterator[None]:
-        """Keep on record when the block refuses."""
-        try:
-            yield
-        except StorageFailed:
-            raise
-        except HeadsetError as error:
-            refused = AttemptRefused(
-                action=action, model=model, version=version, by=by, why=str(error), detail=detail, reason=reason
-            )
-            self.tell_refused(refused)
-            raise
-
-    def _tell(self, payloads: Sequence[Sealable], *, source: str) -> list[Event]:
-        """Append sealed events, together."""
-        now = self._now()
-        events = [
-            self._seal.put_on(
-                Event(
-                    event_id=self._ids.new(),
-                    event_time=now,
-                    subject=f"model:{payload.model}",
-                    source=source,
-                    payload=payload,
-                )
-            )
-            for payload in payloads
-        ]
-        self._log.append(events)
-        return events
 
     def _number(self, made: ModelRegistered, partial: Path, *, first: int) -> str:
         """Register ``made`` and the folder ``partial`` under the first number that is free."""
