@@ -494,6 +494,36 @@ AnyPayload = (
 )
 
 
+CONTROL = frozenset(
+    {
+        "ModelRegistered",
+        "GateEvaluated",
+        "ValidationEnded",
+        "RolloutStarted",
+        "SplitChanged",
+        "VerdictReached",
+        "RolledBack",
+        "Promoted",
+        "WaiverRequested",
+        "WaiverGranted",
+        "WaiverWithdrawn",
+        "AttemptRefused",
+        "DriftDetected",
+        "AlertRaised",
+        "AlertResolved",
+        "RetrainingStarted",
+        "RetrainingEnded",
+        "FeatureViewApplied",
+        "FeatureViewRemoved",
+        "FeatureServiceApplied",
+        "FeatureServiceRemoved",
+        "FeaturesVerified",
+    }
+)
+"""Types of events that belong to no conversation; there are few of them, and a log finds them without looking through
+the others."""
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """The envelope of everything that happens.
 

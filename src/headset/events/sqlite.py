@@ -27,7 +27,7 @@ import msgspec
 
 from headset.core.errors import HeadsetError, InvalidInput, Overloaded, StorageFailed, StorageFull
 from headset.events.log import Record
-from headset.events.schema import AnyPayload, Event
+from headset.events.schema import CONTROL, AnyPayload, Event
 from headset.events.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -189,6 +189,8 @@ class SqliteLog:
         conditions, arguments = ["offset > ?"], [after, *sorted(types or ())]
         if types is not None:
             conditions.append(f"type IN ({', '.join('?' * len(types))})")
+            if CONTROL.issuperset(types):
+                conditions.append("conversation_id IS NULL")  # so that the index of these few is used
         if source is not None:
             conditions.append("source = ?")
             arguments.append(source)

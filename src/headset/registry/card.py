@@ -159,7 +159,8 @@ def _limits(case: Case) -> list[str]:
 
 def encode_card(card: ModelCard) -> str:
     """The card as canonical JSON: equal cards give equal text."""
-    return msgspec.json.encode(card, order="sorted").decode()
+    as_read_back = _decode(msgspec.json.encode(card))  # a whole number given for a float is one then
+    return msgspec.json.encode(as_read_back, order="sorted").decode()
 
 
 def decode_card(text: str) -> ModelCard:
