@@ -201,7 +201,7 @@ def promote_on_an_older_validation_that_passed(world, main):
     world.promote()
 
 
-@attempt("gate champion was not evaluated")
+@attempt("gates suite, champion, out_of_scope, calibration, fairness, latency, business were not evaluated")
 def promote_over_a_champion_on_the_baseline_that_a_first_one_needs(world, main):
     world.told(gates=dict.fromkeys(world.registry.case("intent", "2").needed) | {"baseline": "pass"})
     world.promote()

@@ -156,7 +156,7 @@ def test_a_card_is_frozen_with_the_promotion(registry, crown, log):
     promoted = log.read(types=["Promoted"])[0].event.payload
     assert (promoted.card, card.approved_by.person, card.reason) == (encode_card(card), "ann", "a test")
     assert [gate.gate for gate in card.gates] == list(INTENT_GATES)
-    assert "wrong about 9.0% of texts" in card.limits[0]
+    assert "right about 91.0% of texts" in card.limits[0]
 
 
 def test_a_card_is_shown_as_a_page(registry, validate, crown):

@@ -147,7 +147,7 @@ def _limits(case: Case) -> list[str]:
             else ""
         )
         told.append(
-            f"It is wrong about {1 - metrics['accuracy']:.1%} of texts like those it was measured on{interval}."
+            f"It is right about {metrics['accuracy']:.1%} of texts like those it was measured on{interval}."
         )
     if "automatic_ratio" in metrics:
         told.append(f"It answers {metrics['automatic_ratio']:.1%} of texts alone; the others go to a person.")

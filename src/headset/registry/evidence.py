@@ -20,6 +20,7 @@ FLOOR = (CHAMPION, "calibration")
 VALID_DAYS = 90
 """The longest that a validation may be set to count."""
 
+_ABSENT = "was not evaluated"
 DAY_US = 86_400_000_000
 
 
@@ -131,24 +132,28 @@ def objections(case: Case) -> list[str]:
             f"validation {ended.validation_id} is of {iso(found.moment.told)}, older than {case.valid_days:g} days;"
             f" {again} anew"
         )
+    missed = {gate: kept for gate in case.needed if (kept := shortfall(case, gate)) and gate not in case.waived}
+    absent = [gate for gate, kept in missed.items() if kept == _ABSENT]
+    if absent:
+        which = f"gate {absent[0]} was" if len(absent) == 1 else f"gates {', '.join(absent)} were"
+        told.append(f"{which} not evaluated; {again}")
     told += [
-        f"gate {gate} {_shortfall(found, gate)}; improve the model, or ask for a waiver with"
-        f" 'headset models waive {version} --gate {gate}'"
-        for gate in case.needed
-        if shortfall(case, gate) and gate not in case.waived
+        f"gate {gate} {kept}; improve the model, or ask for a waiver: 'headset models waive {version} --gate {gate}'"
+        for gate, kept in missed.items()
+        if kept != _ABSENT
     ]
     return told
 
 
 def shortfall(case: Case, gate: str) -> str:
     """What keeps a gate of the newest validation from being held; empty where it is held."""
-    return _shortfall(case.validation, gate) if case.validation else "was not evaluated"
+    return _shortfall(case.validation, gate) if case.validation else _ABSENT
 
 
 def _shortfall(found: Validation, gate: str) -> str:
     result = found.ended.results.get(gate)
     if result is None:
-        return "was not evaluated"
+        return _ABSENT
     if result != "pass":
         return {"fail": "failed", "inconclusive": "is inconclusive"}[result]
     told = [each.result for each in found.gates if each.gate == gate]

@@ -301,7 +301,8 @@ def _verdict(version: str, reigning: ModelVersion | None, measured: _Measured, s
     if reigning is not None:
         return (
             f"Version {version} is registered: {evidence}. Version {reigning.version} stays champion, because a"
-            " champion gives way only to a model that passed validation. Compare them with 'headset models list'."
+            " champion gives way only to a model that passed validation. Compare them with"
+            f" 'headset models compare {reigning.version} {version}'."
         )
     if measured.comparison.beaten:
         return f"Version {version} is the first champion: {evidence}."
