@@ -24,6 +24,7 @@ from rich.text import Text
 
 from headset import __version__
 from headset.app import open_installation
+from headset.cli.delivery import init, plan
 from headset.cli.feature_data import features
 from headset.cli.model_change import audit
 from headset.cli.models import models
@@ -66,6 +67,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app.command(name="init")(init)
+app.command(name="plan")(plan)
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
 app.add_typer(features, name="features")

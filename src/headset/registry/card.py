@@ -146,9 +146,7 @@ def _limits(case: Case) -> list[str]:
             if {"accuracy_low", "accuracy_high"} <= metrics.keys()
             else ""
         )
-        told.append(
-            f"It is right about {metrics['accuracy']:.1%} of texts like those it was measured on{interval}."
-        )
+        told.append(f"It is right about {metrics['accuracy']:.1%} of texts like those it was measured on{interval}.")
     if "automatic_ratio" in metrics:
         told.append(f"It answers {metrics['automatic_ratio']:.1%} of texts alone; the others go to a person.")
     told += [f"Gate {gate} {kept}." for gate in case.needed if (kept := shortfall(case, gate))]
