@@ -134,10 +134,9 @@ def _standing(known: ModelVersion) -> Text:
         return Text("not validated", "dim")
     held = [gate for gate, result in known.results.items() if result == "pass"]
     missed = [f"{gate} {result}" for gate, result in known.results.items() if result != "pass"]
-    if missed:
-        return Text(", ".join(missed), "red")
-    ready = "" if known.obstacles or "champion" in known.aliases else ", may become champion"
-    return Text(f"{len(held)} passed{ready}", "green")
+    ready = not known.obstacles
+    told = ", ".join((f"{len(held)} passed", *missed, *(["may become champion"] if ready else [])))
+    return Text(told, "green" if ready or not missed else "red")
 
 
 def _print_facts(title: str, rows: Iterable[tuple[str, str]]) -> None:

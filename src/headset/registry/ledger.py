@@ -86,11 +86,22 @@ class Ledger:
 
     Nothing moves ``champion`` here but a sealed ``Promoted`` event that the rule of
     :mod:`headset.registry.evidence` agrees to; what it refuses changes nothing and stands in the audit.
+
+    Attributes:
+        latest: The latest time that a sealed event bears.
+        versions: When each was registered, and how it was made.
+        aliases: The version each points at, by model and alias.
+        reigns: The champions of each model, in order.
+        left: Versions that were rolled back, with the place in the log where.
+        validations: The newest of each version.
+        waivers: All, by id.
+        crowned: The promotion that last made a version champion; it holds its card.
+        audit: All that was done and refused.
+        refused: Why, by the id of the event that changed nothing.
     """
 
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
-        self.position = 0
         self.latest = 0
         self.versions: dict[tuple[str, str], tuple[int, ModelRegistered]] = {}
         self.aliases: dict[tuple[str, str], str] = {}
@@ -106,7 +117,6 @@ class Ledger:
     def apply(self, record: Record) -> None:
         """Fold one record in."""
         event, payload = record.event, record.event.payload
-        self.position = record.offset
         if isinstance(payload, ModelRegistered):
             self.versions.setdefault((payload.model, payload.version), (event.event_time, payload))
             return

@@ -119,7 +119,7 @@ class Registry:
         Raises:
             StorageFailed: the log cannot be read.
         """
-        now = self.journal.now()
+        now = self._clock.now()
         with self.journal.reading() as ledger:
             known = [
                 self._told(ledger, *each, now) for each in ledger.versions.values() if model in {None, each[1].model}
