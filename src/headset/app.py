@@ -32,6 +32,7 @@ from headset.serving.person import People
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from types import ModuleType
 
     from headset.backends.redis import RedisStore
     from headset.core.clock import Clock
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from headset.registry.text_model import TextModel
     from headset.serving.prediction import IntentPredictor, Predictor
     from headset.serving.risk import RiskPredictor
-    from headset.training.recipe import IntentRequest, RiskRequest
+    from headset.training.recipe import IntentRequest, Recipe, RiskRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
     from headset.twin.bot import BotVersion
@@ -64,6 +65,12 @@ _logger = logging.getLogger("headset")
 FEATURE_SNAPSHOT = "features.snapshot"
 SHARED_SNAPSHOT = "features-shared.snapshot"
 _GRACE_S = 3_600
+
+
+ENCODERS = ("static", "minilm")
+"""Names of encoders in recipes, the default first."""
+
+FINER = ENCODERS[1]
 
 
 class Installation:
@@ -279,14 +286,15 @@ class Installation:
             check_dataset(self.log, name)  # before the training libraries are loaded, which takes seconds
         from headset.training.intent_job import train_intent
 
+        encoder, recipe = self.encoder_for(request.recipe, progress)
         return train_intent(
             log=self.log,
             vault=self.vault,
             registry=self.registry,
-            encoder=self.encoder,
+            encoder=encoder,
             home=self.config.home,
             tracking_uri=self.config.tracking_uri,
-            request=request,
+            request=msgspec.structs.replace(request, recipe=recipe),
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,
@@ -379,28 +387,80 @@ class Installation:
         Raises:
             ArtifactError: this installation does not have it.
         """
-        if known.made.encoder_version != self.encoder.version:
+        wanted = known.made.encoder_version
+        if wanted == self.encoder.version:
+            return self.encoder
+        finer = self.finer_encoder if wanted.startswith(FINER) else None
+        if finer is None or finer.version != wanted:
+            there = self.encoder.version if finer is None else f"{self.encoder.version} and {finer.version}"
             raise ArtifactError(
-                f"model {known.model} version {known.version} needs the encoder {known.made.encoder_version},"
-                f" this installation has {self.encoder.version}; train again"
+                f"model {known.model} version {known.version} needs the encoder {wanted}, here is {there};"
+                " see 'headset encoders list', or train again"
             )
-        return self.encoder
+        return finer
 
-    def predictor(self, serving: str) -> IntentPredictor | None:
-        """The champion ready to predict, or None when ``serving`` is the champion already or there is none."""
-        champion = self.registry.champion(self.config.decision.model)
+    @property
+    def encoders(self) -> Path:
+        """Folder of encoders that were built here."""
+        return self.config.home / "encoders"
+
+    @cached_property
+    def finer_encoder(self) -> Encoder:
+        """The encoder that is slower and finer than the default.
+
+        Raises:
+            ArtifactError: it was not built here, is damaged, or what runs it is not installed.
+        """
+        encoder: Encoder = _minilm().load(self.encoders)
+        return encoder
+
+    def build_finer_encoder(self, progress: Callable[[str, float], None]) -> str:
+        """Build the finer encoder in the home folder; gives its version.
+
+        Raises:
+            StorageFailed: its weights cannot be fetched, or the file not be written.
+            ArtifactError: the weights are others, or what builds it is not installed.
+        """
+        self.__dict__.pop("finer_encoder", None)
+        version: str = _minilm().build(self.encoders, progress)
+        return version
+
+    def encoder_for(self, recipe: Recipe, progress: Callable[[str, float], None]) -> tuple[Encoder, Recipe]:
+        """The encoder a recipe asks for, built where it is not there yet, and the recipe.
+
+        Where it cannot be had, they are the default encoder and the recipe with it, and a warning says why.
+
+        Raises:
+            InvalidInput: there is no encoder of that name.
+        """
+        if recipe.encoder not in ENCODERS:
+            raise InvalidInput("encoder", f"is {recipe.encoder!r}; there are {', '.join(ENCODERS)}")
+        if recipe.encoder == FINER:
+            try:
+                if not _minilm().installed(self.encoders):
+                    self.build_finer_encoder(progress)
+            except (ArtifactError, StorageFailed) as error:
+                _logger.warning("the default encoder is used instead of %r: %s", recipe.encoder, error)
+                recipe = msgspec.structs.replace(recipe, encoder=ENCODERS[0])
+            else:
+                return self.finer_encoder, recipe
+        return self.encoder, recipe
+
+    def predictor(self, model: str, serving: str) -> IntentPredictor | None:
+        """A model's champion ready to predict, or None when ``serving`` is it already or there is none."""
+        champion = self.registry.champion(model)
         if champion is None or champion.version == serving:
             return None
         return self._intent_predictor(champion, suggestions=self.config.decision.suggestions)
 
-    def shadow_predictor(self, current: Predictor | None) -> Predictor | None:
-        """The version in shadow ready to predict: ``current`` when it is that already, None when there is none.
+    def shadow_predictor(self, model: str, current: Predictor | None) -> Predictor | None:
+        """A model's version in shadow ready to predict: ``current`` when it is that already, None when there is none.
 
         A version that is champion is not in shadow, wherever the alias points.
         """
         from headset.serving.shadow import ALIAS
 
-        versions = self.registry.versions(self.config.decision.model)
+        versions = self.registry.versions(model)
         known = next((each for each in versions if ALIAS in each.aliases and CHAMPION not in each.aliases), None)
         if known is None:
             return None
@@ -414,6 +474,7 @@ class Installation:
         return IntentPredictor(
             self.text_model(known),
             self.encoder_of(known),
+            self.encoder,
             self.sentiment,
             model_version=known.version,
             suggestions=suggestions,
@@ -475,6 +536,21 @@ class Installation:
             if part is not None:
                 part.close()
         self.vault.close()
+
+
+def _minilm() -> ModuleType:
+    """What builds and runs the finer encoder.
+
+    Raises:
+        ArtifactError: it is not installed.
+    """
+    try:
+        from headset.backends import minilm
+    except ImportError:
+        raise ArtifactError(
+            "the encoder 'minilm' needs onnx and onnxruntime, which are not installed; install headset[onnx]"
+        ) from None
+    return minilm
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from msgspec import NODEFAULT
 from msgspec.structs import fields
 
 from headset.core.config import Config, DecisionConfig, FeaturesConfig, LogConfig, ServerConfig, load_config
@@ -80,7 +83,10 @@ def test_every_setting_is_documented_with_its_default(root):
     documented = {name.strip(" `"): default.strip(" `") for name, default in rows}
     sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig)
     settings = [field for section in sections for field in fields(section)]
-    shown = {field.name: _toml(field.default) for field in settings}
+    shown = {
+        field.name: _toml(field.default_factory() if field.default is NODEFAULT else field.default)
+        for field in settings
+    }
     assert documented == {"tracking_uri": '""', **shown}
 
 
@@ -96,3 +102,10 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path, content):
         (tmp_path / "headset.toml").write_text(content)
     with pytest.raises(InvalidInput, match=r"headset\.toml"):
         load_config(tmp_path, {})
+
+
+def test_models_of_queues_can_be_set_from_the_environment():
+    config = load_config(Path("/nowhere"), {"HEADSET_DECISION_QUEUE_MODELS": "email=fine, back office = finer"})
+    assert config.decision.queue_models == {"email": "fine", "back office": "finer"}
+    with pytest.raises(InvalidInput, match="queue_models"):
+        load_config(Path("/nowhere"), {"HEADSET_DECISION_QUEUE_MODELS": "email"})

@@ -24,7 +24,10 @@ from rich.text import Text
 
 from headset import __version__
 from headset.app import open_installation
+from headset.cli.data import data
+from headset.cli.data_bias import bias
 from headset.cli.delivery import init, plan
+from headset.cli.encoders import encoders
 from headset.cli.feature_data import features
 from headset.cli.model_change import audit
 from headset.cli.models import models
@@ -69,8 +72,11 @@ app = typer.Typer(
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.command(name="init")(init)
 app.command(name="plan")(plan)
+app.add_typer(data, name="data")
+data.command(epilog="Example: headset data bias reviewed --by language,channel --html bias.html")(bias)
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
+app.add_typer(encoders, name="encoders")
 app.add_typer(features, name="features")
 app.add_typer(keys, name="keys")
 app.add_typer(twin, name="twin")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
+ModelName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,63}\Z")]
 Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
 
 _OURS = (
@@ -56,6 +57,7 @@ class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         model: Name of the registered model whose champion decides; also the name of its folder.
+        queue_models: Another registered model for some queues, by the queue's name; it decides there while it can.
         risk_model: Name of the registered model whose champion says how conversations may end; none, no such champion.
         automate: Intents the bot may handle alone; empty means all but those in ``human``.
         human: Intents that always go to a person.
@@ -69,8 +71,9 @@ class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
         clock_behind_s: How old a live turn may be; older ones are imported instead.
     """
 
-    model: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,63}\Z")] = "intent"
-    risk_model: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,63}\Z")] = "risk"
+    model: ModelName = "intent"
+    queue_models: dict[str, ModelName] = {}
+    risk_model: ModelName = "risk"
     automate: tuple[str, ...] = ()
     human: tuple[str, ...] = ()
     sentiment_floor: Annotated[float, Meta(ge=-1, le=1)] = -0.6
@@ -194,7 +197,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise InvalidInput(str(path), "is nested too deeply to be a settings file") from None
 
 
-def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str]]:
+def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str] | dict[str, str]]:
     known: dict[str, str] = {"HEADSET_TRACKING_URI": "tracking_uri"}
     lists = set()
     for section, kind in _SECTIONS.items():
@@ -207,11 +210,16 @@ def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str]]:
             nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
             raise InvalidInput(name, f"is no setting; the nearest is {nearest}; see docs/configuration.md")
     found = {known[name]: value for name, value in environ.items() if name in known}
-    return {name: _list(value) if name in lists else value for name, value in found.items()}
+    read = dict.fromkeys(lists, _list) | {"decision.queue_models": _pairs}
+    return {name: read[name](value) if name in read else value for name, value in found.items()}
 
 
 def _list(text: str) -> list[str]:
     return [item for part in text.split(",") if (item := part.strip())]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return {name.strip(): value.strip() for name, _, value in (item.partition("=") for item in _list(text))}
 
 
 def _put(tree: dict[str, Any], name: str, value: object) -> None:
