@@ -112,7 +112,8 @@ class Installation:
             before_commit=self.vault.flush,
             queue_limit=config.log.queue_limit,
         )
-        policy = Policy(config.decision.model, config.gates.required or INTENT_GATES, config.gates.valid_days)
+        deciding = frozenset({config.decision.model, *config.decision.queue_models.values()})
+        policy = Policy(deciding, config.gates.required or INTENT_GATES, config.gates.valid_days)
         seal = Seal(self.vault.digest)
         self.registry = Registry(self.log, home / "models", self.clock, self.ids, seal, policy)
 

@@ -27,6 +27,20 @@ DAY_S = 86_400
 ANN, BOB = Actor("ann", "cli", "k1", 1), Actor("bob", "http", "k2", 1)
 
 
+MADE = ModelRegistered(
+    model="intent",
+    version="",
+    artifact_sha256="",
+    run_id="",
+    dataset="bank",
+    data_fingerprint="f",
+    commit="c",
+    seed=7,
+    metrics={},
+    encoder_version="e",
+)
+
+
 def seal():
     return Seal(lambda *parts: stable_id(*parts).hex)
 
@@ -47,12 +61,8 @@ def registry(log, clock, tmp_path, save_artifact):
     made = Registry(log, tmp_path / "models", clock, Ids(clock, Random(7)), seal())
     for number in "123":
         sha256 = save_artifact(tmp_path / number, weights=number)
-        version = ModelRegistered(
-            model="intent", version="", artifact_sha256=sha256, run_id="", dataset="bank", data_fingerprint="f",
-            commit="c", seed=7, metrics={"accuracy": 0.9 + int(number) / 100, "automatic_ratio": 0.8},
-            encoder_version="e",
-        )  # fmt: skip
-        made.register(version, tmp_path / number)
+        metrics = {"accuracy": 0.9 + int(number) / 100, "automatic_ratio": 0.8}
+        made.register(replace(MADE, artifact_sha256=sha256, metrics=metrics), tmp_path / number)
         clock.advance(60)
     return made
 
@@ -215,9 +225,15 @@ def test_the_fold_gives_the_same_in_any_batches(registry, crown, log):
     assert (once.aliases, once.audit) == ({("intent", "champion"): "2"}, registry.audit())
 
 
-@given(required=st.lists(st.sampled_from(INTENT_GATES), unique=True), model=st.sampled_from(["intent", "risk"]))
-def test_no_setting_takes_the_floor_away(required, model):
-    assert set(FLOOR) <= set(Policy(required=tuple(required)).required_of(model))
+@given(
+    required=st.lists(st.sampled_from(INTENT_GATES), unique=True),
+    model=st.sampled_from(["intent", "other"]),
+    service=st.sampled_from(["", "risk"]),
+)
+def test_no_setting_takes_the_floor_away(required, model, service):
+    made = replace(MADE, model=model, feature_service=service)
+    asked = set(Policy(required=tuple(required)).required_of(made))
+    assert asked == set(FLOOR) | (set(required) if model == "intent" or not service else set())
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9))

@@ -113,7 +113,7 @@ class FeaturesConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a version of the deciding model must hold before it may become champion.
+    """What a version of a model that reads texts must hold before it may become champion.
 
     Attributes:
         required: Gates to be passed; empty for all that come with Headset. Some are required whatever stands here.

@@ -28,22 +28,19 @@ class Policy(Struct, frozen=True):
     """What this installation asks for.
 
     Attributes:
-        model: The model that ``required`` is about; others are held to the floor.
-        required: Gates its versions must hold.
+        models: The models that decide turns here.
+        required: Gates that their versions must hold, and those of every other model that reads texts; a model that
+            reads features is held to the floor.
         valid_days: How long a validation counts.
     """
 
-    model: str = "intent"
+    models: frozenset[str] = frozenset({"intent"})
     required: tuple[str, ...] = INTENT_GATES
     valid_days: float = 14.0
 
-    def required_of(self, model: str) -> tuple[str, ...]:
-        """The gates that versions of ``model`` must hold, the floor included.
-
-        >>> Policy(required=("suite",)).required_of("intent")
-        ('suite', 'champion', 'calibration')
-        """
-        asked = self.required if model == self.model else ()
+    def required_of(self, made: ModelRegistered) -> tuple[str, ...]:
+        """The gates that a version must hold, the floor included."""
+        asked = self.required if made.model in self.models or not made.feature_service else ()
         return (*asked, *(gate for gate in FLOOR if gate not in asked))
 
 

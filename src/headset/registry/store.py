@@ -255,7 +255,7 @@ class Registry:
     # -- within --------------------------------------------------------------------------------
 
     def _case(self, ledger: Ledger, made: ModelRegistered, now: int) -> Case:
-        required = self._policy.required_of(made.model)
+        required = self._policy.required_of(made)
         return ledger.case(made, ledger.moment(now), required, self._policy.valid_days)
 
     def _told(self, ledger: Ledger, registered: int, made: ModelRegistered, now: int) -> ModelVersion:
