@@ -24,8 +24,11 @@ from headset.events.segment import Segments
 from headset.events.sqlite import SqliteLog
 from headset.events.vault import Vault, load_master_key
 from headset.feedback.record import DecisionRecord
-from headset.registry.store import CHAMPION, Registry
+from headset.registry.evidence import CHAMPION, INTENT_GATES, Policy
+from headset.registry.seal import Seal
+from headset.registry.store import Registry
 from headset.serving.keys import ApiKeys, development_key
+from headset.serving.person import People
 
 if TYPE_CHECKING:
     import threading
@@ -119,12 +122,20 @@ class Installation:
             queue_limit=config.log.queue_limit,
         )
         self._launchers: dict[LauncherName, Launcher] = {}
-        self.registry = Registry(self.log, home / "projections", home / "models", self.clock, self.ids)
+        deciding = frozenset({config.decision.model, *config.decision.queue_models.values()})
+        policy = Policy(deciding, config.gates.required or INTENT_GATES, config.gates.valid_days)
+        seal = Seal(self.vault.digest)
+        self.registry = Registry(self.log, home / "models", self.clock, self.ids, seal, policy)
 
     @cached_property
     def keys(self) -> ApiKeys:
         """The API keys."""
         return ApiKeys(self.config.home / "keys" / "api.db", self.clock)
+
+    @cached_property
+    def people(self) -> People:
+        """Tells who asks for a change to a model."""
+        return People(self.keys, self.registry.journal, self.clock)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -453,8 +464,13 @@ class Installation:
         return self.catalogue.resolve(service)
 
     def encoders(self) -> dict[str, Callable[[], Encoder]]:
-        """What gives each encoder that is installed, by the name a recipe calls it."""
-        return {"static": lambda: self.encoder}
+        """What gives each encoder that is there, by the name a recipe calls it."""
+        found: dict[str, Callable[[], Encoder]] = {ENCODERS[0]: lambda: self.encoder}
+        try:
+            finer = self.finer_encoder
+        except ArtifactError:
+            return found
+        return found | {FINER: lambda: finer}
 
     def tune(
         self,
@@ -542,7 +558,7 @@ class Installation:
         return finer
 
     @property
-    def encoders(self) -> Path:
+    def _encoders(self) -> Path:
         """Folder of encoders that were built here."""
         return self.config.home / "encoders"
 
@@ -553,7 +569,7 @@ class Installation:
         Raises:
             ArtifactError: it was not built here, is damaged, or what runs it is not installed.
         """
-        encoder: Encoder = _minilm().load(self.encoders)
+        encoder: Encoder = _minilm().load(self._encoders)
         return encoder
 
     def build_finer_encoder(self, progress: Callable[[str, float], None]) -> str:
@@ -564,7 +580,7 @@ class Installation:
             ArtifactError: the weights are others, or what builds it is not installed.
         """
         self.__dict__.pop("finer_encoder", None)
-        version: str = _minilm().build(self.encoders, progress)
+        version: str = _minilm().build(self._encoders, progress)
         return version
 
     def encoder_for(self, recipe: Recipe, progress: Callable[[str, float], None]) -> tuple[Encoder, Recipe]:
@@ -579,7 +595,7 @@ class Installation:
             raise InvalidInput("encoder", f"is {recipe.encoder!r}; there are {', '.join(ENCODERS)}")
         if recipe.encoder == FINER:
             try:
-                if not _minilm().installed(self.encoders):
+                if not _minilm().installed(self._encoders):
                     self.build_finer_encoder(progress)
             except (ArtifactError, StorageFailed) as error:
                 _logger.warning("the default encoder is used instead of %r: %s", recipe.encoder, error)
@@ -677,7 +693,6 @@ class Installation:
             part = self.__dict__.get(name)
             if part is not None:
                 part.close()
-        self.registry.close()
         self.vault.close()
 
 

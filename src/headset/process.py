@@ -115,6 +115,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         log=parts.log,
         vault=parts.vault,
         keys=parts.keys,
+        people=parts.people,
         registry=parts.registry,
         metrics=metrics,
         models=models,

@@ -30,6 +30,7 @@ _OURS = (
     "HEADSET_LOG_",
     "HEADSET_FEATURES_",
     "HEADSET_JOBS_",
+    "HEADSET_GATES_",
     "HEADSET_TRACKING_",
     "HEADSET_TUNING_",
 )
@@ -151,6 +152,18 @@ class JobsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ray_address: str = "auto"
 
 
+class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a version of a model that reads texts must hold before it may become champion.
+
+    Attributes:
+        required: Gates to be passed; empty for all that come with Headset. Some are required whatever stands here.
+        valid_days: How long a validation counts.
+    """
+
+    required: tuple[Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")], ...] = ()
+    valid_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
@@ -167,6 +180,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     features: FeaturesConfig = FeaturesConfig()
     tuning: TuningConfig = TuningConfig()
     jobs: JobsConfig = JobsConfig()
+    gates: GatesConfig = GatesConfig()
 
 
 _SECTIONS: dict[str, type[Struct]] = {
@@ -176,6 +190,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "features": FeaturesConfig,
     "tuning": TuningConfig,
     "jobs": JobsConfig,
+    "gates": GatesConfig,
 }
 
 
@@ -228,10 +243,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str] | dict[str, str]]:
     known: dict[str, str] = {"HEADSET_TRACKING_URI": "tracking_uri"}
-    lists = {f"decision.{field.name}" for field in msgspec.structs.fields(DecisionConfig) if field.default == ()}
+    lists = set()
     for section, kind in _SECTIONS.items():
         for field in msgspec.structs.fields(kind):
             known[f"HEADSET_{section}_{field.name}".upper()] = f"{section}.{field.name}"
+            if field.default == ():
+                lists.add(f"{section}.{field.name}")
     for name in sorted(environ):
         if name.startswith(_OURS) and name not in known:
             nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]

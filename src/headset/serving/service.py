@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headset.serving.jobs import JobDesk
     from headset.serving.keys import ApiKey, ApiKeys, Scope
     from headset.serving.metrics import Metrics
+    from headset.serving.person import People
     from headset.serving.prediction import CustomerTurn, Prediction, Predictor
     from headset.serving.shadow import Answered, Shadow
 
@@ -164,6 +165,7 @@ class Service:
     """Everything a handler needs, opened and closed with the server; made on the loop that serves.
 
     Attributes:
+        people: Tells who asks for a change to a model.
         features: Answers about features.
         lineage: Where something comes from and what depends on it, as JSON.
         kpis: The KPI report as JSON, over the last hours or all time.
@@ -178,6 +180,7 @@ class Service:
     log: Log
     vault: Vault
     keys: ApiKeys
+    people: People
     registry: Registry
     metrics: Metrics
     models: Models
@@ -205,9 +208,18 @@ class Service:
         Raises:
             AccessDenied: the header is missing or malformed, or the key may not.
         """
+        return self.keys.check(self.bearer(header), scope)
+
+    @staticmethod
+    def bearer(header: str | None) -> str | None:
+        """The key in an ``Authorization`` header; None without one.
+
+        Raises:
+            AccessDenied: the header is malformed.
+        """
         if header is not None and header[: len(_BEARER)].lower() != _BEARER:
             raise AccessDenied("the Authorization header has no bearer key; send 'Authorization: Bearer KEY'")
-        return self.keys.check(header and header[len(_BEARER) :].strip(), scope)
+        return header and header[len(_BEARER) :].strip()
 
     async def close(self) -> None:
         """Release everything. The HTTP server has finished the requests in progress before it calls this."""
