@@ -368,7 +368,7 @@ class Installation:
             return DbosQueue(url, runner, concurrency=settings.concurrency)
 
         runner = Runner(self.jobs, self.launcher, self.clock, stop=stop, worker=str(self.ids.new()))
-        return Worker(self.jobs, runner, open_queue, folder, stop)
+        return Worker(self.jobs, runner, open_queue, folder, self.clock, stop=stop)
 
     def train(self, request: IntentRequest, *, progress: Callable[[str, float], None]) -> TrainingReport:
         """Train, track and register an intent model from a dataset in the log."""
