@@ -472,7 +472,7 @@ class Installation:
             return found
         return found | {FINER: lambda: finer}
 
-    def tune(
+    def tune(  # noqa: PLR0913 - each is an option of the command, or comes from it
         self,
         request: SearchRequest,
         space: Space | None,
@@ -481,12 +481,12 @@ class Installation:
         trials: int,
         workers: int,
         timeout_s: float | None,
+        start: Callable[[], subprocess.Popen[bytes]],
         progress: Callable[[str, float], None],
         say: Callable[[str], None],
     ) -> Found:
-        """Search for a recipe of intent models, in ``space`` or in all that is usual."""
+        """Search for a recipe of intent models, in ``space`` or in all that is usual; ``start`` starts a worker."""
         from headset.data.dataset import check_dataset
-        from headset.supervisor import start_child
 
         for each in (request.dataset, *([request.test] if request.test is not None else [])):
             check_dataset(self.log, each)
@@ -507,7 +507,7 @@ class Installation:
             trials=trials,
             workers=workers,
             timeout_s=timeout_s,
-            start=lambda: start_child(self.config, os.environ, "tune", "join", "--", name),
+            start=start,
             uid=str(self.ids.new()),
             commit=current_commit(Path.cwd()),
             clock=self.clock,
