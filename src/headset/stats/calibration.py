@@ -60,4 +60,6 @@ def calibration_interval(
         errors[draw] = np.abs(np.bincount(place[chosen], weights=gap[chosen], minlength=BINS)).sum() / rows
     lower, upper = np.quantile(errors, (0.025, 0.975))
     value = max(0.0, 2 * measured - float(errors.mean()))
-    return CalibrationError(measured, value, max(0.0, 2 * measured - float(upper)), max(value, 2 * measured - float(lower)))
+    return CalibrationError(
+        measured, value, max(0.0, 2 * measured - float(upper)), max(value, 2 * measured - float(lower))
+    )

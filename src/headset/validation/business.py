@@ -83,7 +83,11 @@ class BusinessGate:
         scenario, catalogue = fit_scenario(context.scenario, context.rows.labels)
         ours = Plan(confusion=_confusion(context, context.answers))
         theirs = context.champion_answers
-        base = Plan(confusion=ours.confusion, threshold=1.0) if theirs is None else Plan(confusion=_confusion(context, theirs))
+        base = (
+            Plan(confusion=ours.confusion, threshold=1.0)
+            if theirs is None
+            else Plan(confusion=_confusion(context, theirs))
+        )
         found = what_if(
             scenario,
             catalogue,
@@ -124,9 +128,7 @@ def fit_scenario(scenario: Scenario, labels: tuple[str, ...]) -> tuple[Scenario,
 
 
 def _confusion(context: Context, answers: Answers) -> Confusion:
-    return observe(
-        answers.labels, context.rows.labels, answers.intents.tolist(), answers.confidence, answers.threshold
-    )
+    return observe(answers.labels, context.rows.labels, answers.intents.tolist(), answers.confidence, answers.threshold)
 
 
 def _judge(found: WhatIf, limits: Limits, other: str) -> Judgement:
@@ -151,7 +153,11 @@ def _judge(found: WhatIf, limits: Limits, other: str) -> Judgement:
     elif result == "fail":
         told += "; choose another --precision, or train on what it confuses"
     bars = [
-        (change.kpi.title, *(_in_margins(change, value) for value in (change.value, change.low, change.high)), change.result)
+        (
+            change.kpi.title,
+            *(_in_margins(change, value) for value in (change.value, change.low, change.high)),
+            change.result,
+        )
         for change in changes
     ]
     blocks = [
@@ -164,7 +170,9 @@ def _judge(found: WhatIf, limits: Limits, other: str) -> Judgement:
     if found.changed.unlearned:
         blocks.append(Paragraph(f"It has not learned, and gets wrong: {', '.join(found.changed.unlearned)}."))
     if missing:
-        blocks.append(Paragraph(f"Not compared, since one of the two centres has no such figure: {', '.join(missing)}."))
+        blocks.append(
+            Paragraph(f"Not compared, since one of the two centres has no such figure: {', '.join(missing)}.")
+        )
     return Judgement(result, evidence, told, tuple(blocks))
 
 

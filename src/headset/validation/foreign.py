@@ -52,9 +52,7 @@ def _topics(random: Random) -> tuple[str, ...]:
 
 def _gibberish(random: Random) -> str:
     words = random.randint(2, 8)
-    return " ".join(
-        "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=random.randint(2, 9))) for _ in range(words)
-    )
+    return " ".join("".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=random.randint(2, 9))) for _ in range(words))
 
 
 def _telecom(random: Random) -> tuple[str, ...]:

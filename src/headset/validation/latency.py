@@ -61,9 +61,7 @@ class LatencyGate:
             told = f"{len(texts)} texts are too few to measure on, {_FEWEST} are needed; name other data with --data"
             return Judgement("inconclusive", {"n": len(texts)}, told)
         contenders = [context.candidate, *([context.champion] if context.champion is not None else [])]
-        costs = measure(
-            contenders, texts, context.clock, context.cpu, lambda part: context.progress(self.name, part)
-        )
+        costs = measure(contenders, texts, context.clock, context.cpu, lambda part: context.progress(self.name, part))
         return _judge(context, costs[0], costs[1] if len(costs) > 1 else None, len(texts))
 
 
@@ -148,7 +146,10 @@ def _judge(context: Context, ours: Cost, theirs: Cost | None, texts: int) -> Jud
         told += "; choose a cheaper encoder, or raise the limit for this queue with --limits"
     picture = draw_intervals(bars, axis="p99 of one text in ms: median, quickest and slowest round", limit=allowed)
     header = ("model", "p50 ms", "p99 ms", "CPU ms", "CPU ms in batches", "MB", "cost of a million turns")
-    blocks = (Picture(picture, "Time of one text, encoder included; the dashed line is the limit."), Table(header, rows))
+    blocks = (
+        Picture(picture, "Time of one text, encoder included; the dashed line is the limit."),
+        Table(header, rows),
+    )
     return Judgement(result, evidence, told, blocks)
 
 

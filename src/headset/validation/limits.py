@@ -121,3 +121,15 @@ def read_limits_text(text: str, name: str) -> Limits:
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         known = ", ".join(Limits.__struct_fields__)
         raise InvalidInput("limits", f"{name} holds no limits ({error}); there are: {known}") from None
+
+
+def check_limits(limits: Limits) -> Limits:
+    """Limits that were put together in code, once their values are in range.
+
+    Raises:
+        InvalidInput: one is not.
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(limits), Limits)
+    except msgspec.ValidationError as error:
+        raise InvalidInput("limits", f"cannot be held ({error}); see docs/validation.md") from None

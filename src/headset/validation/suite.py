@@ -83,7 +83,9 @@ def run_test(context: Context, test: Behaviour) -> Outcome:
     result, low, high = _stand(len(failed), len(test.cases), test.limit, sampled=test.sampled)
     examples = tuple(
         (
-            test.cases[place].text if test.cases[place].changed is None else f"{test.cases[place].text} → {changed[place]}",
+            test.cases[place].text
+            if test.cases[place].changed is None
+            else f"{test.cases[place].text} → {changed[place]}",
             _said(first, then, place),
         )
         for place in failed[:_EXAMPLES]
@@ -115,9 +117,7 @@ def _forgotten(context: Context) -> Outcome:
     tried = np.flatnonzero(counts >= _INTENT_TEXTS)
     lost = [row for row in tried if wilson(int(kept[row]), int(counts[row]))[1] < context.limits.recall]
     result, low, high = _stand(len(lost), len(tried), context.limits.forgotten, sampled=False)
-    examples = tuple(
-        (str(names[row]), f"{kept[row]} of {counts[row]} texts right") for row in lost[:_EXAMPLES]
-    )
+    examples = tuple((str(names[row]), f"{kept[row]} of {counts[row]} texts right") for row in lost[:_EXAMPLES])
     name = f"every intent is understood in {context.limits.recall:.0%} of its texts"
     limit = context.limits.forgotten
     return Outcome(name, "minimum", result, len(lost), len(tried), low, high, limit, examples)
