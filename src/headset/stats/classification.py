@@ -63,20 +63,27 @@ def macro_f1(confusion: NDArray[np.int_]) -> float:
     return float(np.mean(2 * np.diag(confusion)[present] / seen[present]))
 
 
-def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = BINS) -> float:
+def expected_calibration_error(
+    confidence: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    bins: int = BINS,
+    weights: NDArray[np.float64] | None = None,
+) -> float:
     """Mean gap between confidence and accuracy over equal-width bins (Guo et al., ICML 2017).
 
     Args:
         confidence: (n,) probability of the predicted class, in [0, 1].
         right: (n,) whether the prediction is right.
         bins: How many; each row counts in the bin ``(low, high]`` its confidence falls in.
+        weights: (n,) for how many rows like it each stands; one each when left out.
 
     >>> round(expected_calibration_error(np.array([0.8, 0.8, 0.8, 0.8]), np.array([True, True, True, False])), 4)
     0.05
     """
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gap = np.bincount(place, weights=confidence - right, minlength=bins)
-    return float(np.abs(gap).sum() / len(confidence))
+    stands_for = np.ones(len(confidence)) if weights is None else weights
+    gap = np.bincount(place, weights=stands_for * (confidence - right), minlength=bins)
+    return float(np.abs(gap).sum() / stands_for.sum())
 
 
 def auroc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
