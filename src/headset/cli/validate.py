@@ -22,7 +22,7 @@ _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _OWN_TESTS = Path("tests") / "behaviour"
 
 
-def validate(
+def validate(  # noqa: PLR0917 - typer hands all of them over by name
     version: Annotated[str, typer.Argument(help="Version number or alias.")],
     model: Annotated[str, typer.Option("--model", help="Name of the model.")] = "intent",
     data: Annotated[

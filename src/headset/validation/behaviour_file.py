@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import product
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -91,15 +92,15 @@ def read_suite_text(text: str, name: str, seed: int = 7) -> list[Behaviour]:
     try:
         found = msgspec.convert(content, _File)
     except msgspec.ValidationError as error:
-        line = _line(root, str(error))
-        raise InvalidInput("suite", f"{name}, line {line}: {error}; see docs/validation.md") from None
+        where = f"{name}, line {_line(root, str(error))}"
+        raise InvalidInput("suite", f"{where}: {error}; see docs/validation.md") from None
     random = Random(seed)  # noqa: S311 - a seeded sample
     tests = []
     for place, test in enumerate(found.tests):
         problem = _problem(test)
         if problem:
-            line = _line(root, f"`$.tests[{place}]`")
-            raise InvalidInput("suite", f"{name}, line {line}: the test {test.name!r} {problem}")
+            where = f"{name}, line {_line(root, f'`$.tests[{place}]`')}"
+            raise InvalidInput("suite", f"{where}: the test {test.name!r} {problem}")
         tests.append(_behaviour(test, random))
     return tests
 
@@ -120,25 +121,30 @@ def _problem(test: _Test) -> str:
     names = {name for text in test.texts for name in _SLOT.findall(text)}
     if names - set(test.slots):
         return f"has no slot {min(names - set(test.slots))!r}; add it under 'slots'"
-    largest = max(_fillings(text, test.slots) for text in test.texts)
+    fewest = min(_fillings(text, test.slots) for text in test.texts)
     if sum(_fillings(text, test.slots) for text in test.texts) > _CASES:
         return f"fills its slots in more than {_CASES:,} ways; name fewer values"
-    expects = bool(test.intent) or test.handover is not None or test.confidence is not None
-    match test.kind:
-        case "minimum" if not (test.intent or test.handover is not None):
-            return "expects nothing; add 'intent' or 'handover'"
-        case "minimum" if test.noise or test.add or test.confidence:
-            return "changes its texts; that is a test of kind 'invariance' or 'direction'"
-        case "invariance" if expects or test.add:
-            return "expects that the intent stays, and nothing else; drop intent, handover, confidence and add"
-        case "invariance" if test.noise is None and largest < 2:
-            return "changes nothing; add 'noise', or a slot with two values to every text"
-        case "direction" if test.add is None:
-            return "changes nothing; say with 'add' what is added to each text"
-        case "direction" if not expects or test.noise:
-            return "expects nothing; say intent, handover or confidence, and no noise"
-        case _:
-            return ""
+    expects = bool(test.intent) or test.handover is not None
+    rules: dict[Kind, dict[str, bool]] = {
+        "minimum": {
+            "expects nothing; add 'intent' or 'handover'": not expects,
+            "changes its texts; that is a test of kind 'invariance' or 'direction'": bool(
+                test.noise or test.add or test.confidence
+            ),
+        },
+        "invariance": {
+            "expects that the intent stays, and nothing else; drop intent, handover, confidence and add": bool(
+                expects or test.confidence or test.add
+            ),
+            "changes nothing; add 'noise', or a slot with two values to every text": test.noise is None and fewest < 2,
+        },
+        "direction": {
+            "changes nothing; say with 'add' what is added to each text": test.add is None,
+            "expects nothing; say intent, handover or confidence": not (expects or test.confidence),
+            "has a noise, which is for tests of kind 'invariance'": test.noise is not None,
+        },
+    }
+    return next((problem for problem, applies in rules[test.kind].items() if applies), "")
 
 
 def _fillings(text: str, slots: dict[str, tuple[str, ...]]) -> int:
@@ -152,7 +158,11 @@ def _fill(text: str, slots: dict[str, tuple[str, ...]]) -> Iterator[str]:
     names = list(dict.fromkeys(_SLOT.findall(text)))
     for values in product(*(slots[name] for name in names)):
         chosen = dict(zip(names, values, strict=True))
-        yield _SLOT.sub(lambda slot, chosen=chosen: chosen[slot.group(1)], text)
+        yield _SLOT.sub(partial(_value, chosen), text)
+
+
+def _value(chosen: dict[str, str], slot: re.Match[str]) -> str:
+    return chosen[slot.group(1)]
 
 
 def _behaviour(test: _Test, random: Random) -> Behaviour:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from headset.events.schema import GateResult
 from headset.page.document import Paragraph, Picture, Table
 from headset.registry.confusion import observe
 from headset.twin.catalogue import dataset_catalogue, phrasebook_catalogue
@@ -17,8 +18,8 @@ from headset.validation.gate import Judgement, at_least, worst
 from headset.validation.picture import draw_intervals
 
 if TYPE_CHECKING:
-    from headset.events.schema import GateResult
     from headset.registry.confusion import Confusion
+    from headset.page.document import Block
     from headset.twin.catalogue import Catalogue
     from headset.twin.forecast import WhatIf
     from headset.twin.scenario import Scenario
@@ -155,12 +156,14 @@ def _judge(found: WhatIf, limits: Limits, other: str) -> Judgement:
     bars = [
         (
             change.kpi.title,
-            *(_in_margins(change, value) for value in (change.value, change.low, change.high)),
+            _in_margins(change, change.value),
+            _in_margins(change, change.low),
+            _in_margins(change, change.high),
             change.result,
         )
         for change in changes
     ]
-    blocks = [
+    blocks: list[Block] = [
         Picture(
             draw_intervals(bars, axis="change, in margins (right is better)", limit=-1.0, zero=True),
             "Each figure's change with its 90 % prediction interval, in units of what it may lose; dashed: the limit.",

@@ -15,9 +15,9 @@ from headset.validation.picture import draw_intervals
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headset.stats.paired import PairedDifference
-    from headset.validation.context import Context, Contender
     from headset.events.schema import GateResult
+    from headset.stats.paired import PairedDifference
+    from headset.validation.context import Contender, Context
 
 
 class ChampionGate:

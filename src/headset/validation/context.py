@@ -52,12 +52,12 @@ class Answers:
     @cached_property
     def intents(self) -> NDArray[np.str_]:
         """(n,) the likeliest intents."""
-        return np.asarray(self.labels, np.str_)[self.probabilities.argmax(axis=1)]
+        return np.asarray(np.asarray(self.labels, np.str_)[self.probabilities.argmax(axis=1)])
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
         """(n,) their probabilities."""
-        return np.clip(self.probabilities.max(axis=1), 0.0, 1.0)
+        return np.asarray(np.clip(self.probabilities.max(axis=1), 0.0, 1.0))
 
     @property
     def alone(self) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from headset.validation.picture import draw_intervals
 
 if TYPE_CHECKING:
     from headset.data.bias.report import BiasReport, Finding
+    from headset.page.document import Block
     from headset.validation.context import Context
 
 _SHOWN = 24
@@ -60,7 +61,7 @@ def _judge(report: BiasReport) -> Judgement:
     }
     if measured:
         evidence["largest_gap"] = max(finding.gap or 0.0 for finding in measured)
-    blocks = [_picture(measured), _table(report)] if measured else []
+    blocks: list[Block] = [_picture(measured), _table(report)] if measured else []
     blocks += [Paragraph(f"{name} is left out: {why}") for name, why in report.left_out.items()]
     return Judgement(report.result, evidence, _reason(report), tuple(blocks))
 

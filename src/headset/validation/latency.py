@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from headset.core.clock import Clock
-    from headset.validation.context import Context, Contender
+    from headset.validation.context import Contender, Context
 
 _TEXTS = 200
 _WARM_UP = 20

@@ -69,7 +69,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     recall: Ratio = 0.5
     forgotten: Ratio = 0.0
     auroc: Ratio = 0.85
-    false_answer: Ratio = 0.25
+    false_answer: Ratio = 0.4
     calibration_error: Ratio = 0.05
     precision_margin: Ratio = 0.03
     bias_margin: Annotated[float, Meta(gt=0, lt=1)] = 0.05

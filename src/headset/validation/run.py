@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -24,7 +24,7 @@ from headset.validation.unseen import choose_data, keep_unseen, plain, read_lear
 from headset.validation.validation import validate
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from headset.core.clock import Clock
     from headset.core.ids import Ids
@@ -186,7 +186,7 @@ def _load(registry: Registry, version: ModelVersion, load: Callable[[ModelVersio
     return load(version)
 
 
-def _rows(  # noqa: PLR0913, PLR0917 - what they are chosen by
+def _rows(
     log: Log,
     vault: Vault,
     request: ValidationRequest,
@@ -232,7 +232,7 @@ def _keep(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _tell(  # noqa: PLR0913, PLR0917 - the parts of one record
+def _tell(
     registry: Registry,
     candidate: ModelVersion,
     champion: ModelVersion | None,

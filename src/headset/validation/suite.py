@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
+from headset.events.schema import GateResult
 from headset.page.document import Fold, Picture, Table
 from headset.stats.intervals import wilson
 from headset.validation.behaviour import SLACK, Behaviour, built_in
@@ -14,7 +15,6 @@ from headset.validation.gate import Judgement, at_most, worst
 from headset.validation.picture import draw_intervals
 
 if TYPE_CHECKING:
-    from headset.events.schema import GateResult
     from headset.page.document import Block
     from headset.validation.context import Answers, Context
 
