@@ -25,7 +25,7 @@ from headset.events.segment import Segments
 from headset.events.sqlite import SqliteLog
 from headset.events.vault import Vault, load_master_key
 from headset.feedback.record import DecisionRecord
-from headset.registry.store import Registry
+from headset.registry.store import CHAMPION, Registry
 from headset.serving.keys import ApiKeys, development_key
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from headset.events.schema import FeaturesVerified
     from headset.features.audit import Audit
     from headset.features.catalogue import Catalogue
+    from headset.features.definition import FeatureService
     from headset.features.encoder import Encoder
     from headset.features.follower import Follower
     from headset.features.memory import MemoryStore
@@ -46,11 +47,12 @@ if TYPE_CHECKING:
     from headset.feedback.table import DecisionTable
     from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
+    from headset.registry.risk import RiskScorer
     from headset.registry.store import ModelVersion
     from headset.registry.text_model import TextModel
-    from headset.serving.prediction import IntentPredictor
+    from headset.serving.prediction import IntentPredictor, Predictor
     from headset.serving.risk import RiskPredictor
-    from headset.training.recipe import IntentRequest
+    from headset.training.recipe import IntentRequest, RiskRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
     from headset.twin.bot import BotVersion
@@ -283,9 +285,7 @@ class Installation:
             progress=progress,
         )
 
-    def train_risk(
-        self, dataset: str | None, *, seed: int, handoffs: float, progress: Callable[[str, float], None]
-    ) -> RiskReport:
+    def train_risk(self, request: RiskRequest, *, progress: Callable[[str, float], None]) -> RiskReport:
         """Train, track and register a risk model from a dataset in the log, or from all of the log.
 
         It reads the live feature service ``risk``; where no definition was ever applied, that is the shipped one.
@@ -301,9 +301,7 @@ class Installation:
             service=self.catalogue.service(RISK),
             home=self.config.home,
             tracking_uri=self.config.tracking_uri,
-            dataset=dataset,
-            seed=seed,
-            handoffs=handoffs,
+            request=request,
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,
@@ -368,6 +366,55 @@ class Installation:
             artifact_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         )
 
+    def repeat(self, known: ModelVersion, *, progress: Callable[[str, float], None]) -> str:
+        """Make a version's artifact again, from its record and the log as it was; gives the SHA-256 (hex).
+
+        Raises:
+            InvalidInput: the version is of no training, or its data can no longer be trained on.
+            NotFound: the features it read are not live any more.
+            ArtifactError: this installation does not have its encoder.
+        """
+        from headset.events.past import Past
+        from headset.training.recipe import IntentRequest, read_request
+
+        request = read_request(known.made.request, f"version {known.version} of {known.model!r}")
+        past = Past(self.log, known.made.data_position)
+        if isinstance(request, IntentRequest):
+            from headset.training.intent_job import repeat_intent
+
+            return repeat_intent(
+                log=past,
+                vault=self.vault,
+                encoder=self.encoder_of(known),
+                home=self.config.home,
+                request=request,
+                progress=progress,
+            )
+        from headset.training.risk_job import repeat_risk
+
+        return repeat_risk(
+            log=past,
+            signals=self.signals(),
+            service=self._service_of(known),
+            home=self.config.home,
+            request=request,
+            progress=progress,
+        )
+
+    def _service_of(self, known: ModelVersion) -> FeatureService:
+        """The feature service a registered risk model reads, made of live views."""
+        from headset.registry.risk import RiskScorer
+
+        return self._applied_service(RiskScorer.load(self.registry.artifact(known.model, known.version)))
+
+    def _applied_service(self, scorer: RiskScorer) -> FeatureService:
+        service = self.catalogue.applied(scorer.service, scorer.service_version)
+        if service is None:
+            raise NotFound(
+                "service", f"{scorer.service!r} {scorer.service_version} was never applied here; train the model again"
+            )
+        return self.catalogue.resolve(service)
+
     def text_model(self, known: ModelVersion) -> TextModel:
         """A registered intent model, ready to score.
 
@@ -393,17 +440,35 @@ class Installation:
 
     def predictor(self, serving: str) -> IntentPredictor | None:
         """The champion ready to predict, or None when ``serving`` is the champion already or there is none."""
-        from headset.serving.prediction import IntentPredictor
-
         champion = self.registry.champion(self.config.decision.model)
         if champion is None or champion.version == serving:
             return None
+        return self._intent_predictor(champion, suggestions=self.config.decision.suggestions)
+
+    def shadow_predictor(self, current: Predictor | None) -> Predictor | None:
+        """The version in shadow ready to predict: ``current`` when it is that already, None when there is none.
+
+        A version that is champion is not in shadow, wherever the alias points.
+        """
+        from headset.serving.shadow import ALIAS
+
+        versions = self.registry.versions(self.config.decision.model)
+        known = next((each for each in versions if ALIAS in each.aliases and CHAMPION not in each.aliases), None)
+        if known is None:
+            return None
+        if current is not None and current.model_version == known.version:
+            return current
+        return self._intent_predictor(known, suggestions=0)
+
+    def _intent_predictor(self, known: ModelVersion, *, suggestions: int) -> IntentPredictor:
+        from headset.serving.prediction import IntentPredictor
+
         return IntentPredictor(
-            self.text_model(champion),
-            self.encoder_of(champion),
+            self.text_model(known),
+            self.encoder_of(known),
             self.sentiment,
-            model_version=champion.version,
-            suggestions=self.config.decision.suggestions,
+            model_version=known.version,
+            suggestions=suggestions,
         )
 
     def risk_predictor(self, store: OnlineStore, serving: str) -> RiskPredictor | None:
@@ -420,12 +485,7 @@ class Installation:
         if champion is None or champion.version == serving:
             return None
         scorer = RiskScorer.load(self.registry.artifact(champion.model, champion.version))
-        service = self.catalogue.applied(scorer.service, scorer.service_version)
-        if service is None:
-            raise NotFound(
-                "service", f"{scorer.service!r} {scorer.service_version} was never applied here; train the model again"
-            )
-        return RiskPredictor(scorer, self.catalogue.resolve(service), store, model_version=champion.version)
+        return RiskPredictor(scorer, self._applied_service(scorer), store, model_version=champion.version)
 
     def twin_version(self, version: str, intents: Collection[str]) -> BotVersion:
         """A registered version, by number or alias, as the bot of a simulated centre where people have ``intents``.

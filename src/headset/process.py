@@ -79,6 +79,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     from headset.serving.features import FeatureAnswers
     from headset.serving.feedback import FeedbackService
     from headset.serving.service import Model, Service
+    from headset.serving.shadow import Shadow
 
     loop = asyncio.get_running_loop()
     config = parts.config
@@ -91,6 +92,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         await asyncio.to_thread(model.refresh)
     except HeadsetError as error:
         _logger.warning("no model serves, every turn goes to a person: %s", error)
+    shadow = Shadow(parts.shadow_predictor, append, loop=loop, clock=parts.clock, config=config, metrics=metrics)
     return Service(
         clock=parts.clock,
         log=parts.log,
@@ -99,12 +101,14 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         registry=parts.registry,
         metrics=metrics,
         model=model,
+        shadow=shadow,
         decisions=DecisionService(
             door=parts.door,
             vault=parts.vault,
             append=append,
             conversations=conversations,
             predict=model.predict,
+            watch=shadow.watch,
             clock=parts.clock,
             config=config,
         ),
@@ -124,6 +128,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         upkeep=[
             (_FOLLOW_EVERY_S, features.follow),
             (_CHAMPION_EVERY_S, model.refresh),
+            (_CHAMPION_EVERY_S, shadow.refresh),
             (_LIVE_EVERY_S, features.refresh),
             (_CHAMPION_EVERY_S, upkeep.refresh_risk),
             (_READ_AHEAD_EVERY_S, upkeep.read_ahead),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -11,6 +12,7 @@ import pytest
 from headset.app import open_installation
 from headset.core.config import load_config
 from headset.events.schema import DecisionServed, TurnReceived
+from headset.training.recipe import IntentRequest
 
 pytestmark = pytest.mark.slow
 
@@ -136,3 +138,21 @@ def test_a_new_champion_serves_without_a_restart(start, home):
                 time.sleep(0.1)
             answer = client.post("/v1/conversations/z/turns", json={"text": "hello"})
     assert answer.json()["model_version"] == "2"
+
+
+def test_a_version_in_shadow_answers_beside_the_champion(home, start, headset):
+    with open_installation(load_config(home, {})) as parts:
+        request = IntentRequest(dataset="starter", seed=4, target_precision=0.9)
+        second = parts.train(request, progress=lambda _phase, _fraction: None).version
+        parts.registry.promote("intent", second, "shadow", evidence="a second seed")
+    server = start()
+    with server.client() as client:
+        deadline = time.monotonic() + 60
+        while 'headset_shadow_decisions_total{agrees="True",model_version="2"}' not in client.get("/metrics").text:
+            assert time.monotonic() < deadline
+            answer = client.post("/v1/conversations/one/turns", json={"text": "where is my parcel"})
+            assert answer.json()["model_version"] == "1"
+            time.sleep(0.2)
+    server.stop()
+    reports = json.loads(headset("monitor", "--json").stdout)["models"]
+    assert {(each["model_version"], each["shadow"]) for each in reports} == {("1", False), ("2", True)}

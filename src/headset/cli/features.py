@@ -117,11 +117,11 @@ def show_feature(
 def plan_features(path: PathArgument = None, home: HomeOption = HOME, json: JsonOption = False) -> None:
     """Show what applying definitions would change, and which models and queues it touches."""
     with open_installation(read_config(home)) as parts:
-        planned, _ = _plan(parts, path)
+        planned, _ = plan_definitions(parts, path)
     if json:
-        print_json(_plan_told(planned))
+        print_json(tell_plan(planned))
     else:
-        _print_plan(planned)
+        print_plan(planned)
         if not planned.is_empty:
             named = "" if path is None else f" {path}"
             told = f"make it so with 'headset features apply{named}'"
@@ -132,16 +132,20 @@ def plan_features(path: PathArgument = None, home: HomeOption = HOME, json: Json
 def apply_features(path: PathArgument = None, home: HomeOption = HOME, json: JsonOption = False) -> None:
     """Make definitions live; what is live and not among them is removed, unless a model in use reads it."""
     with open_installation(read_config(home)) as parts:
-        planned, commit = _plan(parts, path)
+        planned, commit = plan_definitions(parts, path)
         parts.catalogue.apply(planned, commit=commit)
     if json:
-        print_json(_plan_told(planned) | {"commit": commit})
+        print_json(tell_plan(planned) | {"commit": commit})
     else:
-        _print_plan(planned)
+        print_plan(planned)
 
 
-def _plan(parts: Installation, path: Path | None) -> tuple[Plan, str]:
-    """The plan, and the commit its definitions come from."""
+def plan_definitions(parts: Installation, path: Path | None) -> tuple[Plan, str]:
+    """What applying the definitions in ``path`` would change, and the commit they come from.
+
+    Raises:
+        InvalidInput: a definition is wrong.
+    """
     from headset.features.plan import plan
 
     wanted, commit = _definitions(parts, path)
@@ -245,7 +249,8 @@ def _told(definition: FeatureView | FeatureService) -> dict[str, Any]:
     return whole | {"version": definition.version, "versions": definition.versions}
 
 
-def _plan_told(planned: Plan) -> dict[str, Any]:
+def tell_plan(planned: Plan) -> dict[str, Any]:
+    """The plan as data."""
     return {"changes": planned.changes, "old": planned.old, "nothing_to_do": planned.is_empty}
 
 
@@ -283,11 +288,11 @@ def _table(*names: str) -> Table:
     return table
 
 
-def _print_plan(planned: Plan) -> None:
-    """The changes like a diff, and whom they touch."""
+def print_plan(planned: Plan, *, brief: bool = False) -> None:
+    """Print the changes like a diff, and whom they touch; ``brief`` leaves out what added definitions consist of."""
     for change in planned.changes:
         if change.action != "unchanged":
-            _print_change(change)
+            _print_change(change, brief=brief and change.action == "added")
     for old in planned.old:
         readers = ", ".join(old.readers)
         fate = f"stays live for {readers}" if old.readers else "is dropped, nobody reads it"
@@ -298,13 +303,13 @@ def _print_plan(planned: Plan) -> None:
     out.print(f"nothing to do: {figures}" if planned.is_empty else figures)
 
 
-def _print_change(change: Change) -> None:
+def _print_change(change: Change, *, brief: bool) -> None:
     versions = " → ".join(version for version in (change.before, change.after) if version)
     if change.action == "described":
         versions = f"{change.after}, the same version"
     head = f"{_SIGNS[change.action]} {change.what} {change.name} {change.action} ({versions})"
     out.print(Text(head, f"bold {_COLOURS[change.action]}"), soft_wrap=True)
-    for each in change.differences:
+    for each in () if brief else change.differences:
         line = Text(f"    {each.field}: ")
         if each.before is not None:
             line.append(each.before, "red")

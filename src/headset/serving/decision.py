@@ -7,6 +7,7 @@ decision routed to a person, never an error to the caller.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ from headset.serving.moment import claimed_time
 from headset.serving.policy import Routing, route_turn
 from headset.serving.prediction import CustomerTurn
 from headset.serving.request import Decision, Handoff, TurnKept
+from headset.serving.shadow import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -97,6 +99,7 @@ class DecisionService:
         append: Keeps events durably (``Log.append`` for asyncio).
         conversations: State of the conversations.
         predict: One prediction for one turn; raises :class:`ModelFailed`.
+        watch: Told of each decision once it is durable; returns at once.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class DecisionService:
         append: Callable[[Sequence[Event]], Awaitable[list[int]]],
         conversations: Conversations,
         predict: Callable[[CustomerTurn], Awaitable[Prediction]],
+        watch: Callable[[Answered], None],
         clock: Clock,
         config: Config,
     ) -> None:
@@ -115,6 +119,7 @@ class DecisionService:
         self._append = append
         self._conversations = conversations
         self._predict = predict
+        self._watch = watch
         self._clock = clock
         self._config = config.decision
         self._limit = config.server.in_progress_limit
@@ -181,7 +186,13 @@ class DecisionService:
         if risk is not None and risk.problem:
             error = f"features: {risk.problem}"
         conversation_id = turn.conversation.conversation_id
-        routing = self._route(admitted.text, prediction, turn.conversation)
+        route = partial(
+            self._route,
+            text=admitted.text,
+            handed_off=turn.conversation.handoff is not None,
+            at_risk=risk is not None and risk.is_high,
+        )
+        routing = route(prediction)
         suggestions = prediction.suggestions if prediction else []
         decision_id = stable_id("decision", conversation_id, turn.turn_id)
         served = DecisionServed(
@@ -208,11 +219,13 @@ class DecisionService:
             degraded=error is not None,
             error=error,
         )
-        events = [self._event(turn, self._received(turn, request, admitted, prediction)), self._event(turn, served)]
+        decided = self._event(turn, served)
+        events = [self._event(turn, self._received(turn, request, admitted, prediction)), decided]
         handoff = self._handoff(turn, served, admitted.text)
         if handoff is not None:
             events.append(self._event(turn, handoff[0]))
         await self._keep(turn, request, events)
+        self._watch(Answered(asked, decided, route))
         return _answer(conversation_id, served, suggestions, handoff)
 
     def _received(
@@ -249,7 +262,7 @@ class DecisionService:
         await self._append(events)
         self._conversations.fold(None if turn.begins else turn.conversation, events)
 
-    def _route(self, text: str, prediction: Prediction | None, conversation: Conversation) -> Routing:
+    def _route(self, prediction: Prediction | None, *, text: str, handed_off: bool, at_risk: bool) -> Routing:
         if prediction is None:
             return Routing("human", "model_error")
         return route_turn(
@@ -258,8 +271,8 @@ class DecisionService:
             confidence=prediction.confidence,
             threshold=prediction.threshold,
             sentiment=prediction.sentiment,
-            handed_off=conversation.handoff is not None,
-            at_risk=prediction.risk is not None and prediction.risk.is_high,
+            handed_off=handed_off,
+            at_risk=at_risk,
             config=self._config,
         )
 

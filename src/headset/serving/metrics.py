@@ -45,6 +45,17 @@ class Metrics:
         self._mismatches = Counter(
             "headset_feature_mismatches", "Those among them that came out otherwise", registry=self._registry
         )
+        self._shadowed = Counter(
+            "headset_shadow_decisions",
+            "Turns that a version in shadow answered, by whether it meant what the champion meant",
+            ["model_version", "agrees"],
+            registry=self._registry,
+        )
+        self.shadow_passed = Counter(
+            "headset_shadow_passed_turns",
+            "Turns that the version in shadow had no time for, or whose answer was not kept",
+            registry=self._registry,
+        )
         self.in_progress = Gauge("headset_turns_in_progress", "Turns being decided now", registry=self._registry)
         self._children: dict[tuple[str, str, str, bool], Counter] = {}
 
@@ -56,6 +67,10 @@ class Metrics:
             child = self._children[labels] = self._decisions.labels(*map(str, labels))
         child.inc()
         self._seconds.observe(seconds)
+
+    def shadowed(self, model_version: str, *, agrees: bool) -> None:
+        """Count what a version in shadow answered."""
+        self._shadowed.labels(model_version, str(agrees)).inc()
 
     def verified(self, checked: int, mismatched: int) -> None:
         """Count what an audit of features found."""

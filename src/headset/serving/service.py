@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from headset.serving.keys import ApiKey, ApiKeys, Scope
     from headset.serving.metrics import Metrics
     from headset.serving.prediction import CustomerTurn, Prediction, Predictor
+    from headset.serving.shadow import Shadow
 
 _BEARER = "bearer "
 _CHARACTERS_AT_ONCE = 16_000
@@ -102,6 +103,7 @@ class Service:
         features: Answers about features.
         lineage: Where something comes from and what depends on it, as JSON.
         kpis: The KPI report as JSON, over the last hours or all time.
+        shadow: The candidate that answers beside the champion.
         upkeep: Work repeated beside the requests, as (seconds between runs, function run in a thread).
         on_close: Called last, to release the stores.
     """
@@ -113,6 +115,7 @@ class Service:
     registry: Registry
     metrics: Metrics
     model: Model
+    shadow: Shadow
     decisions: DecisionService
     feedback: FeedbackService
     features: FeatureAnswers
@@ -139,6 +142,7 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.shadow.close()
         self.model.close()
         with contextlib.suppress(HeadsetError):
             self.on_close()

@@ -78,6 +78,52 @@ class IntentRequest(Struct, frozen=True, kw_only=True, tag="intent", tag_field="
             )
 
 
+class RiskRequest(Struct, frozen=True, kw_only=True, tag="risk", tag_field="model"):
+    """All that is asked for when a risk model is trained.
+
+    Attributes:
+        dataset: Name of the data to learn from; None for all conversations in the log whose end is known.
+        seed: Decides folds and draws.
+        handoffs: Share of conversations that may reach the threshold.
+    """
+
+    dataset: str | None = None
+    seed: int = 0
+    handoffs: float = 0.1
+
+    def check(self) -> None:
+        """Refuse settings that no training can follow.
+
+        Raises:
+            InvalidInput: the seed or the share is out of range.
+        """
+        check_seed(self.seed)
+        if not 0 < self.handoffs < 1:
+            raise InvalidInput(
+                "handoffs", f"is {self.handoffs}; it lies between 0 and 1, for example 0.1 for one in ten"
+            )
+
+
+_REQUEST: msgspec.json.Decoder[IntentRequest | RiskRequest] = msgspec.json.Decoder(IntentRequest | RiskRequest)
+
+
+def read_request(text: str, name: str) -> IntentRequest | RiskRequest:
+    """What was asked for, as a registered version keeps it; ``name`` says in messages which version that is.
+
+    Raises:
+        InvalidInput: the version was registered without, or is no training's.
+
+    >>> read_request('{"model": "intent", "dataset": "bank"}', "version 1").seed
+    0
+    """
+    try:
+        return _REQUEST.decode(text)
+    except msgspec.DecodeError:
+        raise InvalidInput(
+            "version", f"{name} does not say how it was trained, so it cannot be made again; train a new one"
+        ) from None
+
+
 def read_recipe(path: Path) -> Recipe:
     """A recipe from a TOML file; what it leaves out is as shipped.
 

@@ -18,8 +18,8 @@ from headset.validation.gate import Judgement, at_least, worst
 from headset.validation.picture import draw_intervals
 
 if TYPE_CHECKING:
-    from headset.registry.confusion import Confusion
     from headset.page.document import Block
+    from headset.registry.confusion import Confusion
     from headset.twin.catalogue import Catalogue
     from headset.twin.forecast import WhatIf
     from headset.twin.scenario import Scenario
