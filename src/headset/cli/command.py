@@ -24,6 +24,7 @@ from rich.table import Table
 from headset import __version__
 from headset.app import open_installation
 from headset.cli.data import data
+from headset.cli.data_bias import bias
 from headset.cli.delivery import init, plan
 from headset.cli.feature_data import features
 from headset.cli.models import models
@@ -68,6 +69,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(data, name="data")
+data.command(epilog="Example: headset data bias reviewed --by language,channel --html bias.html")(bias)
 app.command(name="init")(init)
 app.command(name="plan")(plan)
 app.add_typer(train, name="train")

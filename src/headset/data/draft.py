@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from headset.core.ids import stable_id
-from headset.events.place import placed
+from headset.events.place import placed, segment_of
 from headset.events.schema import (
     ConversationEnded,
     ConversationStarted,
@@ -48,6 +48,7 @@ class Draft:
         self._door = door
         self._known = known
         self._queue: str | None = None
+        self._segment: str | None = None
         self.events: list[Event] = []
         self.redactions: Counter[str] = Counter()
 
@@ -72,8 +73,9 @@ class Draft:
             queue=dialogue.queue,
             language=dialogue.language,
             customer_id=dialogue.customer_id,
+            attributes=dialogue.attributes,
         )
-        self._queue = dialogue.queue
+        self._queue, self._segment = dialogue.queue, segment_of(dialogue.attributes)
         self._tell(time, started)
         for position, turn in enumerate(dialogue.turns):
             time = turn.time if turn.time is not None else time + 1
@@ -135,7 +137,7 @@ class Draft:
             event_time=time,
             subject=self._subject,
             source=self._source,
-            payload=placed(payload, self._queue, None),
+            payload=placed(payload, self._queue, self._segment),
             conversation_id=self._conversation_id,
         )
         self.events.append(event)

@@ -44,6 +44,7 @@ class Dialogue(Struct, frozen=True, kw_only=True):
     language: str = "en"
     queue: str = "default"
     started: int | None = None
+    attributes: dict[str, str] = {}
     ratings: tuple[int, ...] = ()
     resolution: Resolution | None = None
     handle_time_s: float | None = None

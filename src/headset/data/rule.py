@@ -58,6 +58,9 @@ def _check_dialogue(dialogue: Dialogue, latest: int) -> None:
     _check_id(dialogue.language, field="language")
     _check_id(dialogue.queue, field="queue")
     _check_time(dialogue.started, latest, field="started")
+    for name, value in dialogue.attributes.items():
+        _check_id(name, field="attributes")
+        _check_label(value, field=f"attributes.{name}")
     for index, turn in enumerate(dialogue.turns):
         _check_turn(turn, latest, field=f"turns[{index}]")
 

@@ -55,15 +55,14 @@ def contrast(
 ) -> Contrast | None:
     """Compare a group with the rest within strata; None where no stratum holds rows of both.
 
-    Strata weigh ``n1 * n0 / (n1 + n0)`` (Mantel and Haenszel, JNCI 22, 1959). Flags (0 and 1) without weights are
-    corrected for continuity, so that p is close to that of the exact conditional test.
+    Strata weigh ``n1 * n0 / (n1 + n0)`` (Mantel and Haenszel, JNCI 22, 1959), of weighted rows. Flags (0 and
+    1) without weights are corrected for continuity, so that p is close to that of the exact conditional test.
 
     Args:
         values: (n,) numbers.
         group: (n,) whether the row is of the group.
         strata: (n,) from 0.
-        weights: (n,) above 0, for how many rows like it each stands; one each when left out. Weighted rows count as
-            Kish's effective number of them.
+        weights: (n,) above 0, for how many rows like it each stands; one each when left out.
 
     >>> values, strata = np.array([1, 1, 1, 0, 0, 1, 0, 0.0]), np.zeros(8, int)
     >>> found = contrast(values, np.arange(8) < 4, strata)
@@ -80,9 +79,7 @@ def contrast(
     weight = np.ones(len(values)) if weights is None else weights[rows]
     count, inside = count[used], inside[used]
     whole, part = np.bincount(strata, weight), np.bincount(strata, weight * group)
-    size = part**2 / np.bincount(strata, weight**2 * group)
-    rest_size = (whole - part) ** 2 / np.bincount(strata, weight**2 * ~group)
-    share = size * rest_size / (size + rest_size)
+    share = part * (whole - part) / whole
     share /= share.sum()
     total, of_group = np.bincount(strata, weight * values), np.bincount(strata, weight * values * group)
     means = float((share * of_group / part).sum()), float((share * (total - of_group) / (whole - part)).sum())
@@ -94,7 +91,8 @@ def contrast(
     flags = weights is None and bool(((values == 0) | (values == 1)).all())
     excess = float((weight * away)[group].sum()) - (0.5 if flags else 0.0)
     tail = _upper_tail(excess, _permutation_moments(weight * away, strata, count, inside))
-    return Contrast(*means, 1 / float((share**2 / size).sum()), 1 / float((share**2 / rest_size).sum()), error, tail)
+    sizes = 1 / float((pull[group] ** 2).sum()), 1 / float((pull[~group] ** 2).sum())  # after Kish
+    return Contrast(*means, *sizes, error, tail)
 
 
 def _permutation_moments(

@@ -109,6 +109,7 @@ class Rows:
         name: Where they come from.
         texts: Redacted.
         labels: Their true intents.
+        conversations: The conversation of each.
         groups: By dimension (``language``), the group of each row, empty where it is not known.
         excluded: Texts left out because a contender has learned from them.
         repeated: Texts left out because another says the same.
@@ -118,6 +119,7 @@ class Rows:
     name: str
     texts: tuple[str, ...]
     labels: tuple[str, ...]
+    conversations: tuple[str, ...] = ()
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: int = 0
     repeated: int = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from headset.core.errors import InvalidInput, StorageFailed
+from headset.data.bias.group import DIMENSIONS, group_by, read_customers
 from headset.data.dataset import read_dataset
 from headset.events.schema import GateEvaluated, GateResult, ValidationEnded
 from headset.page.document import render
@@ -17,7 +18,6 @@ from headset.twin.scenario import read_scenario
 from headset.validation.behaviour_file import read_suite
 from headset.validation.context import Context, Rows
 from headset.validation.foreign import make_foreign
-from headset.validation.group import read_groups
 from headset.validation.limits import DEFAULT, Limits
 from headset.validation.page import make_page
 from headset.validation.unseen import choose_data, keep_unseen, plain, read_learned
@@ -195,7 +195,14 @@ def _rows(
     unknown: str,
 ) -> Rows:
     data = choose_data(log, vault, request.data, candidate)
-    rows = keep_unseen(data, learned, read_groups(log, data.ids), unknown=unknown)
+    conversations = [row.rpartition("#")[0] for row in data.ids]
+    customers = read_customers(log, dict.fromkeys(conversations))
+    dimensions = [
+        *DIMENSIONS,
+        *sorted({name for each in customers.values() for name in each.attributes} - {*DIMENSIONS}),
+    ]
+    groups = group_by(dimensions, [customers.get(name) for name in conversations], data.texts)
+    rows = keep_unseen(data, learned, groups, unknown=unknown)
     if not rows.texts:
         raise InvalidInput(
             "data",

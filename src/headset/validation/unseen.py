@@ -10,6 +10,7 @@ from msgspec import Struct
 from headset.core.errors import InvalidInput, NotFound
 from headset.data.dataset import read_dataset
 from headset.data.verified import read_verified
+from headset.events.past import Past
 from headset.validation.context import Rows
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def read_learned(log: Log, vault: Vault, versions: Sequence[ModelVersion]) -> tu
     for version in versions:
         name = version.made.dataset
         try:
-            learned.update(map(plain, read_dataset(log, vault, name).texts) if name else ())
+            known = read_dataset(Past(log, version.made.data_position), vault, name) if name else None
+            learned.update(map(plain, known.texts if known is not None else ()))
         except NotFound:
             name = ""
         if not name:
@@ -110,6 +112,7 @@ def keep_unseen(
         name=repr(data.name),
         texts=tuple(data.texts[place] for place in chosen),
         labels=tuple(data.labels[place] for place in chosen),
+        conversations=tuple(data.ids[place].rpartition("#")[0] for place in chosen),
         groups={dimension: [column[place] for place in chosen] for dimension, column in groups.items()},
         excluded=excluded,
         repeated=len(data.texts) - excluded - len(chosen),

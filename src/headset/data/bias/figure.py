@@ -35,14 +35,13 @@ def _figures(outcomes: Outcomes, dimension: str, column: NDArray[np.str_]) -> li
         "overconfidence": _overconfidence,
         "calibration_error": _calibration_error,
     }
-    params = dict.fromkeys(measures, weights)
-    params["false_handoff"] = weights | {"handed_over": outcomes.handed_over[known]}
     frame = MetricFrame(
         metrics={"n": count} | measures,
         y_true=outcomes.right[known],
         y_pred=outcomes.confidence[known],
         sensitive_features={dimension: column[known]},
-        sample_params=params,
+        sample_params=dict.fromkeys(measures, weights)
+        | {"false_handoff": weights | {"handed_over": outcomes.handed_over[known]}},
     )
     return [
         GroupFigures(

@@ -1,10 +1,11 @@
 """JSON Lines: one conversation per line, in Headset's own shape.
 
-    {"conversation_id"?, "customer_id"?, "channel"?, "language"?, "queue"?, "started"?,
+    {"conversation_id"?, "customer_id"?, "channel"?, "language"?, "queue"?, "started"?, "attributes"?,
      "turns": [{"speaker", "text", "time"?, "intent"?, "agent_id"?}],
      "outcome"?: {"resolution"?, "handle_time_s"?, "csat"?}}
 
-``started`` and ``time`` are ISO 8601 with a zone; ``speaker`` is customer, agent or bot. Unknown fields are
+``started`` and ``time`` are ISO 8601 with a zone; ``speaker`` is customer, agent or bot; ``attributes`` are
+names and values of the customer, such as region and tenure. Unknown fields are
 ignored.
 """
 
@@ -49,6 +50,7 @@ class _Conversation(Struct, frozen=True, kw_only=True):
     language: str = "en"
     queue: str = "default"
     started: str | None = None
+    attributes: dict[str, str] = {}
     outcome: _Outcome = _Outcome()
 
 
@@ -90,6 +92,7 @@ def _read_dialogue(line: Line) -> Dialogue | BadRow:
         language=found.language,
         queue=found.queue,
         started=started,
+        attributes=found.attributes,
         resolution=found.outcome.resolution,
         handle_time_s=found.outcome.handle_time_s,
         csat=found.outcome.csat,
