@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headset.events.schema import GateResult
+    from headset.page.document import Block
     from headset.stats.paired import PairedDifference
     from headset.validation.context import Contender, Context
 
@@ -82,14 +83,15 @@ def _judge_pair(context: Context, champion: Contender, theirs: NDArray[np.bool_]
         zero=True,
         axis="points of accuracy",
     )
-    blocks = (
+    blocks: tuple[Block, ...] = (
         Picture(picture, "The difference with its 95 % interval; the dashed line is what may be lost."),
         Paragraph(
             f"{only_ours} texts only the candidate gets right, {only_theirs} only the champion; exact McNemar test"
             f" p = {difference.p_value:.2g}."
         ),
-        _by_intent(context.truth, ours, theirs),
     )
+    if only_ours or only_theirs:
+        blocks = (*blocks, _by_intent(context.truth, ours, theirs))
     return Judgement(result, evidence, told, blocks)
 
 

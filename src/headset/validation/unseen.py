@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from headset.events.vault import Vault
     from headset.registry.store import ModelVersion
 
-_DIFFERENT_NEXT = "name data that it has not learned from with --data"
-
 
 class Asked(Struct, frozen=True):
     """What of a training's request matters here."""
@@ -61,7 +59,7 @@ def choose_data(log: Log, vault: Vault, name: str | None, candidate: ModelVersio
     raise InvalidInput(
         "data",
         f"is not named, version {candidate.version} was trained without --test, and no agent has verified an intent"
-        f" since; {_DIFFERENT_NEXT}",
+        " since; name data that it has not learned from with --data",
     )
 
 
@@ -70,10 +68,10 @@ def read_learned(log: Log, vault: Vault, versions: Sequence[ModelVersion]) -> tu
     learned: set[str] = set()
     unknown = []
     for version in versions:
-        name = version.made.dataset
+        name, position = version.made.dataset, version.made.data_position
+        then = Past(log, position) if position else log
         try:
-            known = read_dataset(Past(log, version.made.data_position), vault, name) if name else None
-            learned.update(map(plain, known.texts if known is not None else ()))
+            learned.update(map(plain, read_dataset(then, vault, name).texts) if name else ())
         except NotFound:
             name = ""
         if not name:
