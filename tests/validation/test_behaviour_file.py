@@ -86,5 +86,5 @@ def test_a_folder_is_read_in_order_of_name(tmp_path, seed):
 
 
 def test_an_absent_file_is_named(tmp_path, seed):
-    with pytest.raises(NotFound, match="none.yaml"):
+    with pytest.raises(NotFound, match=r"none\.yaml"):
         read_suite([tmp_path / "none.yaml"], seed)

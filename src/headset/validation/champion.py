@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from headset.events.schema import GateResult
     from headset.page.document import Block
-    from headset.stats.paired import PairedDifference
     from headset.validation.context import Contender, Context
 
 
@@ -42,18 +41,22 @@ class ChampionGate:
         return _judge_pair(context, context.champion, answers.intents == context.truth)
 
 
-def judge_difference(difference: PairedDifference, margin: float) -> GateResult:
-    """How a paired difference of accuracy stands, candidate less champion."""
-    if difference.low > -margin:
+def judge_difference(low: float, high: float, margin: float) -> GateResult:
+    """How a difference of accuracy between ``low`` and ``high`` stands, candidate less champion.
+
+    >>> [judge_difference(low, high, 0.01) for low, high in ((-0.005, 0.02), (-0.02, 0.01), (-0.03, -0.001))]
+    ['pass', 'inconclusive', 'fail']
+    """
+    if low > -margin:
         return "pass"
-    return "fail" if difference.high < 0 else "inconclusive"
+    return "fail" if high < 0 else "inconclusive"
 
 
 def _judge_pair(context: Context, champion: Contender, theirs: NDArray[np.bool_]) -> Judgement:
     ours, rows, margin = context.right, len(context.rows), context.limits.margin
     only_ours, only_theirs = int(np.sum(ours & ~theirs)), int(np.sum(theirs & ~ours))
     difference = compare_paired(only_ours, only_theirs, rows)
-    result = judge_difference(difference, margin)
+    result = judge_difference(difference.low, difference.high, margin)
     evidence = {
         "n": rows,
         "accuracy": float(np.mean(ours)),
