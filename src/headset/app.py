@@ -25,11 +25,16 @@ from headset.events.segment import Segments
 from headset.events.sqlite import SqliteLog
 from headset.events.vault import Vault, load_master_key
 from headset.feedback.record import DecisionRecord
-from headset.registry.store import CHAMPION, Registry
+from headset.registry.evidence import CHAMPION, INTENT_GATES, Policy
+from headset.registry.seal import Seal
+from headset.registry.store import Registry
 from headset.serving.keys import ApiKeys, development_key
+from headset.serving.person import People
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Collection, Iterator
+    from types import ModuleType
 
     from headset.backends.redis import RedisStore
     from headset.core.clock import Clock
@@ -45,6 +50,11 @@ if TYPE_CHECKING:
     from headset.features.signal import SignalReader
     from headset.features.store import OnlineStore
     from headset.feedback.table import DecisionTable
+    from headset.jobs.desk import JobDesk
+    from headset.jobs.launcher import Launcher
+    from headset.jobs.spec import JobSpec, LauncherName
+    from headset.jobs.store import Jobs
+    from headset.jobs.worker import Worker
     from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
     from headset.registry.risk import RiskScorer
@@ -52,9 +62,12 @@ if TYPE_CHECKING:
     from headset.registry.text_model import TextModel
     from headset.serving.prediction import IntentPredictor, Predictor
     from headset.serving.risk import RiskPredictor
-    from headset.training.recipe import IntentRequest, RiskRequest
+    from headset.training.recipe import IntentRequest, Recipe, RiskRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
+    from headset.training.search.job import Found
+    from headset.training.search.request import SearchRequest
+    from headset.training.search.space import Space
     from headset.twin.bot import BotVersion
     from headset.validation.context import Contender
     from headset.validation.run import ValidationReport, ValidationRequest
@@ -66,10 +79,16 @@ SHARED_SNAPSHOT = "features-shared.snapshot"
 _GRACE_S = 3_600
 
 
+ENCODERS = ("static", "minilm")
+"""Names of encoders in recipes, the default first."""
+
+FINER = ENCODERS[1]
+
+
 class Installation:
     """The opened parts of one home folder.
 
-    Layout: ``log/events.db`` and ``log/segments/``, ``keys/``, ``projections/``, ``models/``, ``mlflow.db``.
+    Layout: ``log/events.db`` and ``log/segments/``, ``keys/``, ``projections/``, ``models/``, ``jobs/``, ``mlflow.db``.
 
     Args:
         config: Names the home folder.
@@ -105,12 +124,21 @@ class Installation:
             before_commit=self.vault.flush,
             queue_limit=config.log.queue_limit,
         )
-        self.registry = Registry(self.log, home / "projections", home / "models", self.clock, self.ids)
+        self._launchers: dict[LauncherName, Launcher] = {}
+        deciding = frozenset({config.decision.model, *config.decision.queue_models.values()})
+        policy = Policy(deciding, config.gates.required or INTENT_GATES, config.gates.valid_days)
+        seal = Seal(self.vault.digest)
+        self.registry = Registry(self.log, home / "models", self.clock, self.ids, seal, policy)
 
     @cached_property
     def keys(self) -> ApiKeys:
         """The API keys."""
         return ApiKeys(self.config.home / "keys" / "api.db", self.clock)
+
+    @cached_property
+    def people(self) -> People:
+        """Tells who asks for a change to a model."""
+        return People(self.keys, self.registry.journal, self.clock)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -264,6 +292,87 @@ class Installation:
             return None
         return development_key(self.keys, self.config.home / "keys" / "development.key")
 
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The jobs, and all that happened to them."""
+        from headset.jobs.store import Jobs
+
+        home = self.config.home
+        return Jobs(self.log, home / "projections", home / "jobs", self.clock, self.ids, check=self._check_job)
+
+    @property
+    def job_desk(self) -> JobDesk:
+        """The jobs as JSON, for the API."""
+        from headset.jobs.desk import JobDesk
+
+        return JobDesk(self.jobs, launcher=self.config.jobs.launcher)
+
+    def _check_job(self, spec: JobSpec) -> None:
+        """Refuse a job that could never run here.
+
+        Raises:
+            InvalidInput: its data or features are not there, or its launcher cannot do it.
+        """
+        from headset.data.dataset import check_dataset
+
+        if spec.data is not None:
+            check_dataset(self.log, spec.data)
+        if spec.features is not None:
+            name, _, version = spec.features.partition("@")
+            live = self.catalogue.service(name).version
+            if version not in {"", live}:
+                raise InvalidInput("features", f"{name!r} is live in version {live}, not {version}; name that one")
+        self.launcher(spec.launcher).check(spec)
+
+    def launcher(self, name: LauncherName) -> Launcher:
+        """What runs jobs, by its name.
+
+        Raises:
+            InvalidInput: its engine is not there.
+        """
+        if name not in self._launchers:
+            self._launchers[name] = self._open_launcher(name)
+        return self._launchers[name]
+
+    def _open_launcher(self, name: LauncherName) -> Launcher:
+        settings, home = self.config.jobs, self.config.home
+        if name == "process":
+            from headset.jobs.process import ProcessLauncher
+
+            return ProcessLauncher(home / "jobs" / "running", home, os.environ)
+        if name == "container":
+            from headset.backends.container import ContainerLauncher
+
+            return ContainerLauncher(settings, home, os.environ)
+        try:
+            if name == "kubernetes":
+                from headset.backends.kubernetes import KubernetesLauncher
+
+                return KubernetesLauncher(settings)
+            from headset.backends.ray import RayLauncher
+
+            return RayLauncher(settings.ray_address, home, os.environ)
+        except ImportError:
+            raise InvalidInput(
+                "launcher", f"{name!r} needs its client, which is not installed; install headset[{name}]"
+            ) from None
+
+    def job_worker(self, stop: threading.Event) -> Worker:
+        """A worker for the queue of jobs, until ``stop`` is set."""
+        from headset.jobs.runner import Runner
+        from headset.jobs.worker import Queue, Worker
+
+        folder, settings = self.config.home / "jobs", self.config.jobs
+
+        def open_queue(runner: Runner) -> Queue:
+            from headset.backends.dbos import DbosQueue
+
+            url = settings.database or f"sqlite:///{folder / 'queue.db'}"
+            return DbosQueue(url, runner, concurrency=settings.concurrency)
+
+        runner = Runner(self.jobs, self.launcher, self.clock, stop=stop, worker=str(self.ids.new()))
+        return Worker(self.jobs, runner, open_queue, folder, stop)
+
     def train(self, request: IntentRequest, *, progress: Callable[[str, float], None]) -> TrainingReport:
         """Train, track and register an intent model from a dataset in the log."""
         from headset.data.dataset import check_dataset
@@ -272,14 +381,15 @@ class Installation:
             check_dataset(self.log, name)  # before the training libraries are loaded, which takes seconds
         from headset.training.intent_job import train_intent
 
+        encoder, recipe = self.encoder_for(request.recipe, progress)
         return train_intent(
             log=self.log,
             vault=self.vault,
             registry=self.registry,
-            encoder=self.encoder,
+            encoder=encoder,
             home=self.config.home,
             tracking_uri=self.config.tracking_uri,
-            request=request,
+            request=msgspec.structs.replace(request, recipe=recipe),
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,
@@ -415,6 +525,72 @@ class Installation:
             )
         return self.catalogue.resolve(service)
 
+    def encoders(self) -> dict[str, Callable[[], Encoder]]:
+        """What gives each encoder that is there, by the name a recipe calls it."""
+        found: dict[str, Callable[[], Encoder]] = {ENCODERS[0]: lambda: self.encoder}
+        try:
+            finer = self.finer_encoder
+        except ArtifactError:
+            return found
+        return found | {FINER: lambda: finer}
+
+    def tune(
+        self,
+        request: SearchRequest,
+        space: Space | None,
+        *,
+        name: str,
+        trials: int,
+        workers: int,
+        timeout_s: float | None,
+        progress: Callable[[str, float], None],
+        say: Callable[[str], None],
+    ) -> Found:
+        """Search for a recipe of intent models, in ``space`` or in all that is usual."""
+        from headset.data.dataset import check_dataset
+        from headset.supervisor import start_child
+
+        for each in (request.dataset, *([request.test] if request.test is not None else [])):
+            check_dataset(self.log, each)
+        from headset.training.search.job import search_recipe
+        from headset.training.search.space import shipped_space
+
+        encoders = self.encoders()
+        return search_recipe(
+            log=self.log,
+            vault=self.vault,
+            encoders=encoders,
+            home=self.config.home,
+            storage=self.config.tuning.storage,
+            tracking_uri=self.config.tracking_uri,
+            request=request,
+            space=space or shipped_space(tuple(encoders)),
+            name=name,
+            trials=trials,
+            workers=workers,
+            timeout_s=timeout_s,
+            start=lambda: start_child(self.config, os.environ, "tune", "join", "--", name),
+            uid=str(self.ids.new()),
+            commit=current_commit(Path.cwd()),
+            clock=self.clock,
+            progress=progress,
+            say=say,
+        )
+
+    def join_tune(self, name: str) -> int:
+        """Work for the search of this name; gives how many trials were made."""
+        from headset.training.search.job import join_search
+
+        return join_search(
+            log=self.log,
+            vault=self.vault,
+            encoders=self.encoders(),
+            home=self.config.home,
+            storage=self.config.tuning.storage,
+            name=name,
+            pid=os.getpid(),
+        )
+
     def text_model(self, known: ModelVersion) -> TextModel:
         """A registered intent model, ready to score.
 
@@ -431,28 +607,80 @@ class Installation:
         Raises:
             ArtifactError: this installation does not have it.
         """
-        if known.made.encoder_version != self.encoder.version:
+        wanted = known.made.encoder_version
+        if wanted == self.encoder.version:
+            return self.encoder
+        finer = self.finer_encoder if wanted.startswith(FINER) else None
+        if finer is None or finer.version != wanted:
+            there = self.encoder.version if finer is None else f"{self.encoder.version} and {finer.version}"
             raise ArtifactError(
-                f"model {known.model} version {known.version} needs the encoder {known.made.encoder_version},"
-                f" this installation has {self.encoder.version}; train again"
+                f"model {known.model} version {known.version} needs the encoder {wanted}, here is {there};"
+                " see 'headset encoders list', or train again"
             )
-        return self.encoder
+        return finer
 
-    def predictor(self, serving: str) -> IntentPredictor | None:
-        """The champion ready to predict, or None when ``serving`` is the champion already or there is none."""
-        champion = self.registry.champion(self.config.decision.model)
+    @property
+    def _encoders(self) -> Path:
+        """Folder of encoders that were built here."""
+        return self.config.home / "encoders"
+
+    @cached_property
+    def finer_encoder(self) -> Encoder:
+        """The encoder that is slower and finer than the default.
+
+        Raises:
+            ArtifactError: it was not built here, is damaged, or what runs it is not installed.
+        """
+        encoder: Encoder = _minilm().load(self._encoders)
+        return encoder
+
+    def build_finer_encoder(self, progress: Callable[[str, float], None]) -> str:
+        """Build the finer encoder in the home folder; gives its version.
+
+        Raises:
+            StorageFailed: its weights cannot be fetched, or the file not be written.
+            ArtifactError: the weights are others, or what builds it is not installed.
+        """
+        self.__dict__.pop("finer_encoder", None)
+        version: str = _minilm().build(self._encoders, progress)
+        return version
+
+    def encoder_for(self, recipe: Recipe, progress: Callable[[str, float], None]) -> tuple[Encoder, Recipe]:
+        """The encoder a recipe asks for, built where it is not there yet, and the recipe.
+
+        Where it cannot be had, they are the default encoder and the recipe with it, and a warning says why.
+
+        Raises:
+            InvalidInput: there is no encoder of that name.
+        """
+        if recipe.encoder not in ENCODERS:
+            raise InvalidInput("encoder", f"is {recipe.encoder!r}; there are {', '.join(ENCODERS)}")
+        if recipe.encoder == FINER:
+            try:
+                if not _minilm().installed(self._encoders):
+                    self.build_finer_encoder(progress)
+            except (ArtifactError, StorageFailed) as error:
+                _logger.warning("the default encoder is used instead of %r: %s", recipe.encoder, error)
+                recipe = msgspec.structs.replace(recipe, encoder=ENCODERS[0])
+            else:
+                return self.finer_encoder, recipe
+        return self.encoder, recipe
+
+    def predictor(self, model: str, serving: str) -> IntentPredictor | None:
+        """A model's champion ready to predict, or None when ``serving`` is it already or there is none."""
+        champion = self.registry.champion(model)
         if champion is None or champion.version == serving:
             return None
         return self._intent_predictor(champion, suggestions=self.config.decision.suggestions)
 
-    def shadow_predictor(self, current: Predictor | None) -> Predictor | None:
-        """The version in shadow ready to predict: ``current`` when it is that already, None when there is none.
+    def shadow_predictor(self, model: str, current: Predictor | None) -> Predictor | None:
+        """A model's version in shadow ready to predict: ``current`` when it is that already, None when there is none.
 
         A version that is champion is not in shadow, wherever the alias points.
         """
         from headset.serving.shadow import ALIAS
 
-        versions = self.registry.versions(self.config.decision.model)
+        versions = self.registry.versions(model)
         known = next((each for each in versions if ALIAS in each.aliases and CHAMPION not in each.aliases), None)
         if known is None:
             return None
@@ -466,6 +694,7 @@ class Installation:
         return IntentPredictor(
             self.text_model(known),
             self.encoder_of(known),
+            self.encoder,
             self.sentiment,
             model_version=known.version,
             suggestions=suggestions,
@@ -522,12 +751,26 @@ class Installation:
     def close(self) -> None:
         """Finish what was accepted and release every store."""
         self.log.close()
-        for name in ("keys", "record", "replies", "catalogue"):
+        for name in ("keys", "record", "replies", "catalogue", "jobs"):
             part = self.__dict__.get(name)
             if part is not None:
                 part.close()
-        self.registry.close()
         self.vault.close()
+
+
+def _minilm() -> ModuleType:
+    """What builds and runs the finer encoder.
+
+    Raises:
+        ArtifactError: it is not installed.
+    """
+    try:
+        from headset.backends import minilm
+    except ImportError:
+        raise ArtifactError(
+            "the encoder 'minilm' needs onnx and onnxruntime, which are not installed; install headset[onnx]"
+        ) from None
+    return minilm
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     from headset.serving.decision import DecisionService
     from headset.serving.features import FeatureAnswers
     from headset.serving.feedback import FeedbackService
-    from headset.serving.service import Model, Service
+    from headset.serving.service import Model, Models, Service, Shadows
     from headset.serving.shadow import Shadow
 
     loop = asyncio.get_running_loop()
@@ -87,28 +88,45 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     conversations = Conversations(parts.log, parts.vault)
     features = _FeatureUpkeep(parts, metrics)
     upkeep = _ModelUpkeep(parts, features)
-    model = Model(config.decision.model, upkeep.load, loop, config)
+    named = {
+        name: Model(name, partial(upkeep.load, name), loop, config)
+        for name in {config.decision.model, *config.decision.queue_models.values()}
+    }
+    by_queue = {queue: named[name] for queue, name in config.decision.queue_models.items()}
+    models = Models(named[config.decision.model], by_queue)
     try:
-        await asyncio.to_thread(model.refresh)
+        await asyncio.to_thread(models.refresh)
     except HeadsetError as error:
-        _logger.warning("no model serves, every turn goes to a person: %s", error)
-    shadow = Shadow(parts.shadow_predictor, append, loop=loop, clock=parts.clock, config=config, metrics=metrics)
+        _logger.warning("a model does not serve, its turns go to another or to a person: %s", error)
+    shadows = Shadows(
+        Shadow(
+            name,
+            partial(parts.shadow_predictor, name),
+            append,
+            loop=loop,
+            clock=parts.clock,
+            config=config,
+            metrics=metrics,
+        )
+        for name in named
+    )
     return Service(
         clock=parts.clock,
         log=parts.log,
         vault=parts.vault,
         keys=parts.keys,
+        people=parts.people,
         registry=parts.registry,
         metrics=metrics,
-        model=model,
-        shadow=shadow,
+        models=models,
+        shadows=shadows,
         decisions=DecisionService(
             door=parts.door,
             vault=parts.vault,
             append=append,
             conversations=conversations,
-            predict=model.predict,
-            watch=shadow.watch,
+            model_of=models.of,
+            watch=shadows.watch,
             clock=parts.clock,
             config=config,
         ),
@@ -125,10 +143,11 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         features=FeatureAnswers(parts.catalogue, features.store, parts.clock),
         lineage=lambda name: msgspec.json.encode(parts.lineage(name)),
         kpis=parts.kpis,
+        jobs=parts.job_desk,
         upkeep=[
             (_FOLLOW_EVERY_S, features.follow),
-            (_CHAMPION_EVERY_S, model.refresh),
-            (_CHAMPION_EVERY_S, shadow.refresh),
+            (_CHAMPION_EVERY_S, models.refresh),
+            (_CHAMPION_EVERY_S, shadows.refresh),
             (_LIVE_EVERY_S, features.refresh),
             (_CHAMPION_EVERY_S, upkeep.refresh_risk),
             (_READ_AHEAD_EVERY_S, upkeep.read_ahead),
@@ -138,6 +157,26 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         ],
         on_close=features.close,
     )
+
+
+@contextmanager
+def jobs_beside(parts: Installation, stop: threading.Event) -> Iterator[None]:
+    """Work on the queue of jobs in a thread of its own while the block runs; jobs outlive it."""
+    worker = parts.job_worker(stop)
+
+    def work() -> None:
+        try:
+            worker.work()
+        except Exception:
+            _logger.exception("no job is started any more; restart the worker")
+
+    thread = threading.Thread(target=work, name="headset-jobs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(_FINISH_S)
 
 
 class _LiveViews:
@@ -218,20 +257,20 @@ class _FeatureUpkeep:
 
 
 class _ModelUpkeep:
-    """Brings the predictor in use up to date, beside the requests."""
+    """Brings the predictors in use up to date, beside the requests."""
 
     def __init__(self, parts: Installation, features: _FeatureUpkeep) -> None:
         self._parts = parts
         self._features = features
         self._risk: RiskPredictor | None = None
-        self._predictor: IntentPredictor | None = None
+        self._predictors: dict[str, IntentPredictor] = {}
 
-    def load(self, serving: str) -> IntentPredictor | None:
-        """The champion with its replies, or None when ``serving`` is it already or there is none."""
-        fresh = self._parts.predictor(serving)
+    def load(self, name: str, serving: str) -> IntentPredictor | None:
+        """The champion of a model with its replies, or None when ``serving`` is it already or there is none."""
+        fresh = self._parts.predictor(name, serving)
         if fresh is None:
             return None
-        self._predictor = fresh
+        self._predictors[name] = fresh
         self._put(self._risk)
         try:
             self.refresh_replies()
@@ -264,8 +303,8 @@ class _ModelUpkeep:
         self._put(self._risk or (RiskAway(waiting) if waiting else None))
 
     def _put(self, risk: RiskPredictor | RiskAway | None) -> None:
-        if self._predictor is not None:
-            self._predictor.risk = risk
+        for predictor in self._predictors.values():
+            predictor.risk = risk
 
     def read_ahead(self) -> None:
         """Let what decisions changed be read before the next turn comes."""
@@ -275,8 +314,8 @@ class _ModelUpkeep:
     def refresh_replies(self) -> None:
         """Take in what agents answered since the last time, and drop what was erased."""
         self._parts.replies.catch_up()
-        if self._predictor is not None:
-            self._predictor.refresh_replies(self._parts.replies.connection, self._parts.vault)
+        for predictor in self._predictors.values():
+            predictor.refresh_replies(self._parts.replies.connection, self._parts.vault)
 
 
 class FeatureWork:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from msgspec import NODEFAULT
 from msgspec.structs import fields
 
-from headset.core.config import Config, DecisionConfig, FeaturesConfig, LogConfig, ServerConfig, load_config
+from headset.core.config import Config, DecisionConfig, FeaturesConfig, JobsConfig, LogConfig, ServerConfig, load_config
 from headset.core.errors import InvalidInput
 
 
@@ -33,7 +36,7 @@ def test_a_number_without_bound_is_refused_by_name_and_value(tmp_path, name, val
     assert f"'{value}'" in str(caught.value)
 
 
-@pytest.mark.parametrize("section", [ServerConfig, DecisionConfig, LogConfig, FeaturesConfig])
+@pytest.mark.parametrize("section", [ServerConfig, DecisionConfig, LogConfig, FeaturesConfig, JobsConfig])
 def test_every_number_has_a_lower_and_an_upper_bound(tmp_path, section):
     for field in fields(section):
         if type(field.default) in {int, float}:
@@ -78,9 +81,12 @@ def test_every_setting_is_documented_with_its_default(root):
     page = (root / "docs" / "configuration.md").read_text("utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
     documented = {name.strip(" `"): default.strip(" `") for name, default in rows}
-    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig)
+    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig, JobsConfig)
     settings = [field for section in sections for field in fields(section)]
-    shown = {field.name: _toml(field.default) for field in settings}
+    shown = {
+        field.name: _toml(field.default_factory() if field.default is NODEFAULT else field.default)
+        for field in settings
+    }
     assert documented == {"tracking_uri": '""', **shown}
 
 
@@ -96,3 +102,10 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path, content):
         (tmp_path / "headset.toml").write_text(content)
     with pytest.raises(InvalidInput, match=r"headset\.toml"):
         load_config(tmp_path, {})
+
+
+def test_models_of_queues_can_be_set_from_the_environment():
+    config = load_config(Path("/nowhere"), {"HEADSET_DECISION_QUEUE_MODELS": "email=fine, back office = finer"})
+    assert config.decision.queue_models == {"email": "fine", "back office": "finer"}
+    with pytest.raises(InvalidInput, match="queue_models"):
+        load_config(Path("/nowhere"), {"HEADSET_DECISION_QUEUE_MODELS": "email"})

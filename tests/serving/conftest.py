@@ -80,7 +80,7 @@ def parts(config, predictor, monkeypatch):
     monkeypatch.setattr(
         composition.Installation,
         "predictor",
-        lambda self, serving: None if serving else predictor,
+        lambda self, model, serving: None if serving else predictor,
     )
     monkeypatch.setattr(composition.Installation, "encoder", HashEncoder())
     return composition.Installation(config)

@@ -26,14 +26,14 @@ def shadowed(parts, candidate, monkeypatch):
         present = True
 
     monkeypatch.setattr(
-        composition.Installation, "shadow_predictor", lambda self, current: candidate if Switch.present else None
+        composition.Installation, "shadow_predictor", lambda self, model, current: candidate if Switch.present else None
     )
     return Switch
 
 
 @pytest.fixture
 def shadow(shadowed, client):
-    found = client.app.state.service.shadow
+    found = client.app.state.service.shadows._named["intent"]
     found.refresh()
     return found
 

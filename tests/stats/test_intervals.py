@@ -1,4 +1,4 @@
-"""The Wilson interval: a known value, its bounds, its coverage."""
+"""Intervals of shares and their differences: known values, bounds, coverage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headset.stats.intervals import wilson
+from headset.stats.intervals import newcombe, wilson
 
 
 def test_a_published_value():
@@ -29,3 +29,15 @@ def test_95_of_100_intervals_hold_the_truth(seed):
     held = np.mean([low <= 0.1 <= high for low, high in (wilson(int(count), 200) for count in successes)])
     print(f"Wilson 95 % interval, n=200, share 0.1: covers in {held:.1%} of 2,000 draws (seed {seed})")  # noqa: T201 - the figure is the test's report
     assert 0.93 < held < 0.98
+
+
+def test_published_differences():
+    """Newcombe, Statistics in Medicine 17 (1998), table II, method 10: (a) 56/70 and 48/80, (c) 6/7 and 2/7."""
+    assert newcombe((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert newcombe((6, 7), (2, 7)) == pytest.approx((0.0582, 0.8062), abs=5e-5)
+
+
+def test_few_rows_that_are_all_right_say_little():
+    low, high = newcombe((8, 8), (900, 1_000))
+    assert low < -0.2
+    assert high < 0.15

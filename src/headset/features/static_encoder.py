@@ -100,7 +100,7 @@ def load_encoder() -> StaticEncoder:
     scales = np.frombuffer(model, np.float32, _TOKENS, _SCALES_AT).copy()
     identity = "\n".join((_MODEL[2], _PIECES[2], _RECIPE))
     version = f"static-minilm-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    return StaticEncoder(WordPiece(_read_vocabulary()), rows, scales, version=version)
+    return StaticEncoder(WordPiece(read_vocabulary()), rows, scales, version=version)
 
 
 def _read(package: str, name: str, sha256: str) -> bytes:
@@ -120,7 +120,7 @@ def _read(package: str, name: str, sha256: str) -> bytes:
     return content
 
 
-def _read_vocabulary() -> dict[str, int]:
+def read_vocabulary() -> dict[str, int]:
     """Pieces that begin a word stand in the file with a leading space, the others without."""
     content = _read(*_PIECES)
     bounds = np.frombuffer(content, np.uint32, _TOKENS + 1, _BOUNDS_AT).tolist()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from headset.core.clock import MICROSECONDS, iso
 from headset.core.errors import Conflict, InvalidInput, ModelFailed, Overloaded
@@ -90,6 +90,23 @@ class _Turn(NamedTuple):
         }
 
 
+class Decider(Protocol):
+    """What decides turns: a registered model in use."""
+
+    @property
+    def name(self) -> str:
+        """Of the registered model."""
+        ...
+
+    async def predict(self, turn: CustomerTurn) -> Prediction:
+        """The prediction for one turn.
+
+        Raises:
+            ModelFailed: there is none.
+        """
+        ...
+
+
 class DecisionService:
     """Decides turns; those of one conversation one after another, on one event loop.
 
@@ -98,7 +115,7 @@ class DecisionService:
         vault: Opens the texts a handoff's summary is made of.
         append: Keeps events durably (``Log.append`` for asyncio).
         conversations: State of the conversations.
-        predict: One prediction for one turn; raises :class:`ModelFailed`.
+        model_of: The model that decides in a queue, by the queue's name.
         watch: Told of each decision once it is durable; returns at once.
     """
 
@@ -109,7 +126,7 @@ class DecisionService:
         vault: Vault,
         append: Callable[[Sequence[Event]], Awaitable[list[int]]],
         conversations: Conversations,
-        predict: Callable[[CustomerTurn], Awaitable[Prediction]],
+        model_of: Callable[[str], Decider],
         watch: Callable[[Answered], None],
         clock: Clock,
         config: Config,
@@ -118,7 +135,7 @@ class DecisionService:
         self._vault = vault
         self._append = append
         self._conversations = conversations
-        self._predict = predict
+        self._model_of = model_of
         self._watch = watch
         self._clock = clock
         self._config = config.decision
@@ -178,8 +195,9 @@ class DecisionService:
 
     async def _decided(self, turn: _Turn, request: TurnRequest, admitted: Admitted, started: float) -> Decision:
         asked = CustomerTurn(admitted.text, turn.keys, turn.event_time - 1, turn.columns)
+        model = self._model_of(turn.conversation.queue)
         try:
-            prediction, error = await self._predict(asked), None
+            prediction, error = await model.predict(asked), None
         except ModelFailed as failure:
             prediction, error = None, str(failure)
         risk = prediction.risk if prediction else None
@@ -199,7 +217,7 @@ class DecisionService:
             decision_id=str(decision_id),
             turn_id=turn.turn_id,
             position=turn.position,
-            model=self._config.model,
+            model=model.name,
             model_version=prediction.model_version if prediction else "",
             arm="champion",
             intent=prediction.intent if prediction else None,

@@ -139,7 +139,7 @@ def _service(request: HttpRequest) -> Service:
 
 
 def _model(request: HttpRequest, name: str) -> Model:
-    model = _service(request).model
-    if name != model.name:
-        raise NotFound("name", f"{name[:60]!r} is not served; the model here is {model.name!r}")
-    return model
+    named = _service(request).models.named
+    if name not in named:
+        raise NotFound("name", f"{name[:60]!r} is not served; there are: {', '.join(named)}")
+    return named[name]

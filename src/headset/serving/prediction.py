@@ -84,6 +84,14 @@ class Predictor(Protocol):
 class IntentPredictor:
     """The intent model with what is computed beside it: embedding, sentiment, nearest replies, risk.
 
+    Args:
+        scorer: The model.
+        encoder: The one it was trained with.
+        signals: The installation's own, whose embeddings are kept with turns, whatever the model reads.
+        sentiment: Scores the mood.
+        model_version: The registered version.
+        suggestions: Replies to suggest, at most.
+
     Attributes:
         risk: Says how the conversation may end, where there is such a model.
     """
@@ -92,6 +100,7 @@ class IntentPredictor:
         self,
         scorer: TextModel,
         encoder: Encoder,
+        signals: Encoder,
         sentiment: Sentiment,
         *,
         model_version: str,
@@ -99,20 +108,21 @@ class IntentPredictor:
     ) -> None:
         self._scorer = scorer
         self._encoder = encoder
+        self._signals = signals
         self._sentiment = sentiment
-        self._replies = Replies(encoder)
+        self._replies = Replies(signals)
         self._suggestions = suggestions
         self.model_version = model_version
         self.risk: RiskPredictor | RiskAway | None = None
-        self.feature_versions = {"embedding": encoder.version, "sentiment": sentiment.version}
+        self.feature_versions = {"embedding": signals.version, "sentiment": sentiment.version}
 
     def refresh_replies(self, connection: sqlite3.Connection, vault: Vault) -> None:
         """Take new replies over from the history; see :meth:`Replies.load`."""
         self._replies.load(connection, vault, self.intents_of)
 
     def intents_of(self, texts: Sequence[str], embeddings: NDArray[np.float32]) -> list[str]:
-        """The most probable intent of each text, given the texts' embeddings."""
-        best = self._scorer.score(texts, embeddings).probabilities.argmax(axis=1)
+        """The most probable intent of each text, given the texts' embeddings among the signals."""
+        best = self._scorer.score(texts, self._read(texts, embeddings)).probabilities.argmax(axis=1)
         return [self._scorer.labels[column] for column in best]
 
     def predict(self, turns: Sequence[CustomerTurn]) -> list[Prediction]:
@@ -121,8 +131,8 @@ class IntentPredictor:
         return predictions if self.risk is None else self.risk.assess(turns, predictions)
 
     def _predict(self, texts: Sequence[str]) -> list[Prediction]:
-        embeddings = self._encoder.encode(texts)
-        scores = self._scorer.score(texts, embeddings)
+        embeddings = self._signals.encode(texts)
+        scores = self._scorer.score(texts, self._read(texts, embeddings))
         count = min(_ALTERNATIVES + 1, len(self._scorer.labels))
         best = np.argpartition(-scores.probabilities, count - 1, axis=1)[:, :count]
         predictions = []
@@ -147,3 +157,7 @@ class IntentPredictor:
                 )
             )
         return predictions
+
+    def _read(self, texts: Sequence[str], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The embeddings the model reads."""
+        return embeddings if self._encoder is self._signals else self._encoder.encode(texts)

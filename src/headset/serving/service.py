@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headset.core.errors import AccessDenied, HeadsetError, ModelFailed
+from headset.events.schema import DecisionServed
 from headset.serving.batcher import Batcher, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from headset.core.clock import Clock
     from headset.core.config import Config
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from headset.serving.decision import DecisionService
     from headset.serving.features import FeatureAnswers
     from headset.serving.feedback import FeedbackService
+    from headset.serving.jobs import JobDesk
     from headset.serving.keys import ApiKey, ApiKeys, Scope
     from headset.serving.metrics import Metrics
+    from headset.serving.person import People
     from headset.serving.prediction import CustomerTurn, Prediction, Predictor
-    from headset.serving.shadow import Shadow
+    from headset.serving.shadow import Answered, Shadow
 
 _BEARER = "bearer "
 _CHARACTERS_AT_ONCE = 16_000
@@ -95,15 +98,80 @@ class Model:
         return predictor.predict(turns) if predictor else ()
 
 
+class Models:
+    """The models that decide, each in its queues.
+
+    Args:
+        default: Decides wherever nothing else is said, and wherever the model that should has no champion or is stuck.
+        by_queue: The model of a queue, by the queue's name.
+    """
+
+    def __init__(self, default: Model, by_queue: Mapping[str, Model]) -> None:
+        self.default = default
+        self._by_queue = by_queue
+        self.named = {model.name: model for model in (default, *by_queue.values())}
+
+    def of(self, queue: str) -> Model:
+        """The model that decides in a queue now."""
+        model = self._by_queue.get(queue, self.default)
+        return self.default if model.obstacle is not None else model
+
+    def refresh(self) -> None:
+        """Take the champions into use.
+
+        Raises:
+            HeadsetError: one cannot be; the others were.
+        """
+        failed: HeadsetError | None = None
+        for model in self.named.values():
+            try:
+                model.refresh()
+            except HeadsetError as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def close(self) -> None:
+        """Stop the models' threads."""
+        for model in self.named.values():
+            model.close()
+
+
+class Shadows:
+    """The candidates that answer beside the models that decide, each beside its own."""
+
+    def __init__(self, shadows: Iterable[Shadow]) -> None:
+        self._named = {shadow.model: shadow for shadow in shadows}
+
+    def watch(self, turn: Answered) -> None:
+        """Let the candidate of the model that decided answer, too; returns at once."""
+        served = turn.served.payload
+        if isinstance(served, DecisionServed):
+            self._named[served.model].watch(turn)
+
+    def refresh(self) -> None:
+        """Take up the versions that should be in shadow."""
+        for shadow in self._named.values():
+            shadow.refresh()
+
+    async def close(self) -> None:
+        """Keep what is being answered, then stop the threads."""
+        for shadow in self._named.values():
+            await shadow.close()
+
+
 @dataclass(kw_only=True, eq=False)
 class Service:
     """Everything a handler needs, opened and closed with the server; made on the loop that serves.
 
     Attributes:
+        people: Tells who asks for a change to a model.
         features: Answers about features.
         lineage: Where something comes from and what depends on it, as JSON.
         kpis: The KPI report as JSON, over the last hours or all time.
-        shadow: The candidate that answers beside the champion.
+        models: The models that decide.
+        shadows: The candidates that answer beside them.
+        jobs: Answers about jobs.
         upkeep: Work repeated beside the requests, as (seconds between runs, function run in a thread).
         on_close: Called last, to release the stores.
     """
@@ -112,17 +180,24 @@ class Service:
     log: Log
     vault: Vault
     keys: ApiKeys
+    people: People
     registry: Registry
     metrics: Metrics
-    model: Model
-    shadow: Shadow
+    models: Models
+    shadows: Shadows
     decisions: DecisionService
     feedback: FeedbackService
     features: FeatureAnswers
     lineage: Callable[[str], bytes]
     kpis: Callable[[float | None], bytes]
+    jobs: JobDesk
     upkeep: Sequence[tuple[float, Callable[[], object]]]
     on_close: Callable[[], None]
+
+    @property
+    def model(self) -> Model:
+        """The one that decides wherever nothing else is said."""
+        return self.models.default
 
     def __post_init__(self) -> None:
         self._tasks = [asyncio.create_task(_repeat(*each)) for each in self.upkeep]
@@ -133,17 +208,26 @@ class Service:
         Raises:
             AccessDenied: the header is missing or malformed, or the key may not.
         """
+        return self.keys.check(self.bearer(header), scope)
+
+    @staticmethod
+    def bearer(header: str | None) -> str | None:
+        """The key in an ``Authorization`` header; None without one.
+
+        Raises:
+            AccessDenied: the header is malformed.
+        """
         if header is not None and header[: len(_BEARER)].lower() != _BEARER:
             raise AccessDenied("the Authorization header has no bearer key; send 'Authorization: Bearer KEY'")
-        return self.keys.check(header and header[len(_BEARER) :].strip(), scope)
+        return header and header[len(_BEARER) :].strip()
 
     async def close(self) -> None:
         """Release everything. The HTTP server has finished the requests in progress before it calls this."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.shadow.close()
-        self.model.close()
+        await self.shadows.close()
+        self.models.close()
         with contextlib.suppress(HeadsetError):
             self.on_close()
 

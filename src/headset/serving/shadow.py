@@ -50,6 +50,7 @@ class Shadow:
     """The candidate behind its batcher; taken up, exchanged and dropped while serving.
 
     Args:
+        model: Name of the registered model.
         load: Given the predictor in use, the one that should be; called off the loop.
         append: Keeps events durably (``Log.append`` for asyncio).
         loop: The loop the callers run on.
@@ -57,6 +58,7 @@ class Shadow:
 
     def __init__(
         self,
+        model: str,
         load: Callable[[Predictor | None], Predictor | None],
         append: Callable[[Sequence[Event]], Awaitable[list[int]]],
         *,
@@ -68,7 +70,7 @@ class Shadow:
         self._load = load
         self._append = append
         self._clock = clock
-        self._model = config.decision.model
+        self.model = model
         self._metrics = metrics
         self._predictor: Predictor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,7 +94,7 @@ class Shadow:
         wanted = self._load(self._predictor)
         if wanted is not self._predictor:
             self._predictor = wanted
-            _logger.info("version %s of model %s is in shadow", self.version or "none", self._model)
+            _logger.info("version %s of model %s is in shadow", self.version or "none", self.model)
 
     def watch(self, turn: Answered) -> None:
         """Let the candidate answer, too; returns at once."""
@@ -141,7 +143,7 @@ class Shadow:
                 decision_id=str(decision_id),
                 shadow_of=served.decision_id,
                 turn_id=served.turn_id,
-                model=self._model,
+                model=self.model,
                 model_version=version,
                 intent=prediction.intent if prediction else None,
                 confidence=prediction.confidence if prediction else 0.0,
