@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import subprocess
+import time
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
     from headset.training.search.request import SearchRequest
     from headset.training.search.space import Space
     from headset.twin.bot import BotVersion
+    from headset.validation.context import Contender
+    from headset.validation.run import ValidationReport, ValidationRequest
 
 HOME_VARIABLE = "HEADSET_HOME"
 _logger = logging.getLogger("headset")
@@ -412,6 +415,65 @@ class Installation:
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,
+        )
+
+    def validate(self, request: ValidationRequest, *, progress: Callable[[str, float], None]) -> ValidationReport:
+        """Judge a registered version by all gates, and keep report and evidence.
+
+        Raises:
+            InvalidInput: it is no intent model, or cannot be judged on what was named.
+            ArtifactError: its files are not those that were registered.
+        """
+        from headset.serving.policy import route_turn
+
+        if request.model == self.config.decision.risk_model:
+            raise InvalidInput(
+                "model", f"{request.model!r} is the risk model; gates judge models that read texts, name one of those"
+            )
+        self.registry.get(request.model, request.version)  # before the libraries are loaded, which takes seconds
+        from headset.validation.run import run_validation
+
+        def hands_over(text: str, intent: str, confidence: float, threshold: float) -> bool:
+            routing = route_turn(
+                text=text,
+                intent=intent,
+                confidence=confidence,
+                threshold=threshold,
+                sentiment=self.sentiment.score(text),
+                handed_off=False,
+                at_risk=False,
+                config=self.config.decision,
+            )
+            return routing.route == "human"
+
+        return run_validation(
+            log=self.log,
+            vault=self.vault,
+            registry=self.registry,
+            load=self._contender,
+            hands_over=hands_over,
+            home=self.config.home,
+            request=request,
+            clock=self.clock,
+            cpu=time.process_time,
+            ids=self.ids,
+            processes=os.cpu_count() or 1,
+            progress=progress,
+        )
+
+    def _contender(self, known: ModelVersion) -> Contender:
+        """A registered version as the gates see it."""
+        from headset.validation.context import Contender
+        from headset.validation.unseen import read_asked
+
+        folder = self.registry.artifact(known.model, known.version)
+        return Contender(
+            version=known.version,
+            model=self.text_model(known),
+            encoder=self.encoder_of(known),
+            target_precision=read_asked(known).target_precision,
+            baseline_accuracy=known.made.metrics.get("baseline_accuracy"),
+            artifact_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         )
 
     def repeat(self, known: ModelVersion, *, progress: Callable[[str, float], None]) -> str:
