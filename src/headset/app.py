@@ -28,7 +28,7 @@ from headset.registry.store import Registry
 from headset.serving.keys import ApiKeys, development_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from headset.backends.redis import RedisStore
     from headset.core.clock import Clock
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
     from headset.registry.store import ModelVersion
-    from headset.registry.text_model import TextModel
+    from headset.registry.text_model import Loader, TextModel
     from headset.serving.prediction import IntentPredictor
     from headset.serving.risk import RiskPredictor
     from headset.training.recipe import IntentRequest
@@ -259,14 +259,27 @@ class Installation:
             return None
         return development_key(self.keys, self.config.home / "keys" / "development.key")
 
-    def train(self, request: IntentRequest, *, progress: Callable[[str, float], None]) -> TrainingReport:
-        """Train, track and register an intent model from a dataset in the log."""
+    def train(
+        self,
+        request: IntentRequest,
+        *,
+        progress: Callable[[str, float], None],
+        code: Path | None = None,
+        limit_s: float | None = None,
+    ) -> TrainingReport:
+        """Train, track and register an intent model from a dataset in the log.
+
+        A learner of the user's own is found in the folder ``code``, the working directory when left out, and each fit
+        of it may take ``limit_s`` seconds.
+        """
         from headset.data.dataset import check_dataset
 
         for name in (request.dataset, *([request.test] if request.test is not None else [])):
             check_dataset(self.log, name)  # before the training libraries are loaded, which takes seconds
         from headset.training.intent_job import train_intent
+        from headset.training.learner import LIMIT_S
 
+        code = code or Path.cwd()
         return train_intent(
             log=self.log,
             vault=self.vault,
@@ -276,8 +289,10 @@ class Installation:
             tracking_uri=self.config.tracking_uri,
             request=request,
             clock=self.clock,
-            commit=current_commit(Path.cwd()),
+            commit=current_commit(code),
             progress=progress,
+            code=code,
+            limit_s=LIMIT_S if limit_s is None else limit_s,
         )
 
     def train_risk(
@@ -306,15 +321,27 @@ class Installation:
             progress=progress,
         )
 
-    def text_model(self, known: ModelVersion) -> TextModel:
-        """A registered intent model, ready to score.
+    def text_model(self, known: ModelVersion, *, answer_s: float = 30.0) -> TextModel:
+        """A registered intent model, ready to score; one that runs in a process of its own has ``answer_s`` per call.
 
         Raises:
-            ArtifactError: its files do not fit, or are damaged.
+            ArtifactError: its files are not those registered, or take and give something else.
+            ModelFailed: it cannot be loaded.
         """
         from headset.registry.text_model import load_text_model
 
-        return load_text_model(self.registry.artifact(known.model, known.version))
+        return load_text_model(
+            self.registry.artifact(known.model, known.version),
+            self._text_loaders(answer_s),
+            recorded=known.made.artifact_sha256,
+            signature=known.made.signature,
+        )
+
+    def _text_loaders(self, answer_s: float) -> Mapping[str, Loader]:
+        from headset.backends.loaders import text_loaders
+        from headset.registry.hosted import Limits
+
+        return text_loaders(Limits(answer_s, self.config.decision.hosted_memory_mb * 1_000_000), self.clock)
 
     def encoder_of(self, known: ModelVersion) -> Encoder:
         """The encoder a registered model was trained with.
@@ -337,7 +364,7 @@ class Installation:
         if champion is None or champion.version == serving:
             return None
         return IntentPredictor(
-            self.text_model(champion),
+            self.text_model(champion, answer_s=self.config.decision.stall_ms / 1_000),
             self.encoder_of(champion),
             self.sentiment,
             model_version=champion.version,
@@ -351,13 +378,17 @@ class Installation:
             NotFound: a feature it reads is not live.
             ArtifactError: its files do not fit, or are damaged.
         """
+        from headset.registry.artifact import check_recorded
         from headset.registry.risk import RiskScorer
         from headset.serving.risk import RiskPredictor
 
         champion = self.registry.champion(self.config.decision.risk_model)
         if champion is None or champion.version == serving:
             return None
-        scorer = RiskScorer.load(self.registry.artifact(champion.model, champion.version))
+        folder = self.registry.artifact(champion.model, champion.version)
+        check_recorded(folder, champion.made.artifact_sha256)
+        scorer = RiskScorer.load(folder)
+        scorer.check_features(champion.made.features)
         service = self.catalogue.applied(scorer.service, scorer.service_version)
         if service is None:
             raise NotFound(

@@ -13,8 +13,9 @@ from headset.core.errors import ArtifactError, InvalidInput, NotFound
 from headset.core.ids import Ids
 from headset.events.memory import MemoryLog
 from headset.events.schema import ModelRegistered
+from headset.registry.artifact import read_beside
 from headset.registry.confusion import CONFUSION, find_confusion, read_confusion
-from headset.registry.scorer import Arrays, Block, Scorer, read_beside
+from headset.registry.scorer import Arrays, Block, Scorer
 from headset.registry.store import Registry
 
 SEEN = {

@@ -6,7 +6,6 @@ before all is measured and tracked.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,49 +20,36 @@ from headset.core.errors import NotFound
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
 from headset.registry.confusion import CONFUSION
+from headset.registry.signature import TEXT_SIGNATURE
 from headset.registry.store import CHAMPION
 from headset.training.baseline import BASELINE, SIGNIFICANT, Comparison, compare, predict_baseline
 from headset.training.compiler import compile_scorer
 from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, observe, pairs_table
 from headset.training.intent import Metrics, fit_intent, measure
+from headset.training.learner import LIMIT_S, Learning, Trained, fit_learner
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
 from headset.training.report import TrainingReport
 from headset.training.split import check_trainable, hold_out, set_apart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from headset.core.clock import Clock
     from headset.data.dataset import Dataset
     from headset.events.log import Log
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
-    from headset.registry.scorer import Scorer
     from headset.registry.store import ModelVersion, Registry
-    from headset.training.intent import FittedIntent
-    from headset.training.recipe import IntentRequest
+    from headset.registry.text_model import TextModel
+    from headset.training.recipe import IntentRequest, Recipe
     from headset.training.recording import Progress
     from headset.training.split import Split
     from headset.training.tracking import Portable, Run
 
 MODEL = "intent"
-SIGNATURE = json.dumps(
-    {
-        "inputs": json.dumps([{"type": "string", "name": "text", "required": True}]),
-        "outputs": json.dumps(
-            [
-                {"type": kind, "name": name, "required": True}
-                for name, kind in (
-                    ("intent", "string"),
-                    ("confidence", "double"),
-                    ("in_scope", "double"),
-                    ("automatic", "boolean"),
-                )
-            ]
-        ),
-        "params": None,
-    }
-)
-"""What goes in and comes out, in the form MLflow keeps signatures in."""
-
+SIGNATURE = TEXT_SIGNATURE
+PORTABLE = Path(headset.__file__).parent / "backends" / "portable.py"
+"""What MLflow runs to load an intent model; it loads any kind, so lies above this part."""
 _BATCH = 256
 _EXAMPLES = ["Where is my card?", "I want to speak to a person."]
 _PAIRS_REPORTED = 20
@@ -91,6 +77,8 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     clock: Clock,
     commit: str,
     progress: Progress,
+    code: Path | None = None,
+    limit_s: float = LIMIT_S,
 ) -> TrainingReport:
     """Train an intent model, measure it, track the run, register the version.
 
@@ -107,6 +95,8 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         clock: Dates the run.
         commit: The code's, as tracked.
         progress: Called with a phase and the fraction of it that is done, 0 to 1.
+        code: Folder that the recipe's learner is found in; the working directory when left out.
+        limit_s: Seconds that one fit of the learner may take.
 
     Raises:
         NotFound: there is no data of that name.
@@ -126,19 +116,22 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     with tracker_opening(home, tracking_uri) as opening, scratch(home) as folder:
         progress("open MLflow", 1.0)
         tell = failing_early(progress, opening)
-        fit = partial(
-            fit_intent, encoder=encoder, seed=seed, target_precision=request.target_precision, recipe=request.recipe
-        )
+        fit: Callable[..., Trained]
+        if request.recipe.learner:
+            learning = Learning(request.recipe.learner, code or Path.cwd(), limit_s, folder)
+            fit = partial(fit_learner, learning=learning, clock=clock)
+        else:
+            fit = partial(_fit_built_in, encoder=encoder, recipe=request.recipe)
+        fit = partial(fit, seed=seed, target_precision=request.target_precision)
         fitted = fit(split.texts, split.labels, progress=tell)
-        measured = _measure(compile_scorer(fitted), encoder, split, tell)
+        measured = _measure(fitted.model, encoder, split, tell)
         if split.held_out:
             fitted = fit(data.texts, data.labels, progress=lambda phase, part: tell(f"{phase} on all texts", part))
-        scorer = compile_scorer(fitted)
         artifact = folder / "model"
         made = ModelRegistered(
             model=MODEL,
             version="",
-            artifact_sha256=scorer.save(artifact, {CONFUSION: measured.confusion}),
+            artifact_sha256=fitted.save(artifact, {CONFUSION: measured.confusion}),
             run_id="",
             dataset=request.dataset,
             data_fingerprint=data.fingerprint,
@@ -156,7 +149,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         rises = reigning is None and measured.comparison.beaten
         settings = _params(request) | {"tested_on": split.test_name}
         run = _run(made, settings, began, clock.now(), _write_report(split, measured, folder / "report"))
-        with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
+        with tracker.record(run, portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
             tell("register", 0.0)
             version = registry.register(replace(made, run_id=run_id), artifact).version
@@ -171,7 +164,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         dataset=request.dataset,
         data_fingerprint=data.fingerprint,
         rows=len(data.texts),
-        labels=list(scorer.labels),
+        labels=list(fitted.model.labels),
         tested_on=split.test_name,
         test_rows=len(split.test_texts),
         refitted=split.held_out,
@@ -200,8 +193,26 @@ def _params(request: IntentRequest) -> dict[str, str]:
     return recipe | {"seed": str(request.seed), "target_precision": str(request.target_precision)}
 
 
-def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> _Measured:
-    """What the compiled scorer makes of the test rows, beside what the baseline makes of them."""
+def _fit_built_in(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    encoder: Encoder,
+    recipe: Recipe,
+    *,
+    seed: int,
+    target_precision: float,
+    progress: Progress,
+) -> Trained:
+    """The built-in model, compiled."""
+    fitted = fit_intent(
+        texts, labels, encoder, seed=seed, target_precision=target_precision, progress=progress, recipe=recipe
+    )
+    scorer = compile_scorer(fitted)
+    return Trained(scorer, fitted.temperature, fitted.metrics, scorer.save)
+
+
+def _measure(scorer: TextModel, encoder: Encoder, split: Split, tell: Progress) -> _Measured:
+    """What the model that will serve makes of the test rows, beside what the baseline makes of them."""
     tell("measure", 0.0)
     labels = [*scorer.labels, *sorted(set(split.test_labels) - set(scorer.labels))]
     probabilities = np.zeros((len(split.test_texts), len(labels)))  # intents it has not learned stay at 0
@@ -223,14 +234,14 @@ def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> 
     return _Measured(predicted, pairs, msgspec.json.encode(confusion), metrics, comparison)
 
 
-def _metrics(measured: _Measured, fitted: FittedIntent) -> dict[str, float]:
+def _metrics(measured: _Measured, fitted: Trained) -> dict[str, float]:
     """Everything worth comparing between versions, by name."""
     unseen: dict[str, float] = asdict(fitted.metrics)
     return {
         **asdict(measured.metrics),
         "baseline_accuracy": measured.comparison.baseline_accuracy,
         "baseline_p_value": measured.comparison.p_value,
-        "threshold": fitted.threshold,
+        "threshold": fitted.model.threshold,
         "temperature": fitted.temperature,
         **{f"out_of_fold_{name}": value for name, value in unseen.items()},
     }
@@ -263,14 +274,15 @@ def _run(made: ModelRegistered, settings: dict[str, str], began: int, ended: int
     )
 
 
-def _portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Portable:
+def portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Portable:
+    """A version with its files as MLflow keeps it."""
     from headset.training.tracking import Portable  # noqa: PLC0415
 
     return Portable(
-        code=Path(__file__).with_name("portable.py"),
+        code=PORTABLE,
         artifact=artifact,
         signature=made.signature,
-        config={"encoder_version": made.encoder_version},
+        config={"encoder_version": made.encoder_version, "artifact_sha256": made.artifact_sha256},
         requirements=(f"headset=={headset.__version__}",),
         alias=CHAMPION if champion else None,
         example={"text": _EXAMPLES},

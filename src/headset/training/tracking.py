@@ -45,6 +45,8 @@ from headset.core.errors import StorageFailed  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mlflow.pyfunc import PyFuncModel
+
 
 class Run(Struct, frozen=True):
     """What is kept of one training.
@@ -155,7 +157,7 @@ class Tracker:
         logged = self._client.create_logged_model(experiment, name, source_run_id=run_id)
         self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         with TemporaryDirectory() as folder:
-            _save(portable, Model(run_id=run_id, model_id=logged.model_id), Path(folder) / "model")
+            save_model(portable, Path(folder) / "model", Model(run_id=run_id, model_id=logged.model_id))
             self._client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
         self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         with suppress(MlflowException):  # it exists from the second run on
@@ -177,8 +179,14 @@ class Tracker:
             ) from None
 
 
-def _save(portable: Portable, model: Model, folder: Path) -> None:
-    """Write the MLflow model into ``folder``."""
+def open_model(folder: Path) -> PyFuncModel:
+    """A saved MLflow model of any flavour; this runs code of whoever made it."""
+    model: PyFuncModel = mlflow.pyfunc.load_model(str(folder))
+    return model
+
+
+def save_model(portable: Portable, folder: Path, model: Model | None = None) -> None:
+    """Write the MLflow model into ``folder``, which is not there yet."""
     with warnings.catch_warnings():  # of MLflow's own deprecated calls
         warnings.simplefilter("ignore", DeprecationWarning)
         mlflow.pyfunc.save_model(
