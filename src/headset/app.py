@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from headset.registry.text_model import Loader, TextModel
     from headset.serving.prediction import IntentPredictor
     from headset.serving.risk import RiskPredictor
+    from headset.training.model_import import Draft, ImportReport, ImportRequest
     from headset.training.recipe import IntentRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
@@ -59,6 +60,8 @@ _logger = logging.getLogger("headset")
 FEATURE_SNAPSHOT = "features.snapshot"
 SHARED_SNAPSHOT = "features-shared.snapshot"
 _GRACE_S = 3_600
+_IMPORT_ANSWER_S = 60.0
+_ONNX_LIMIT = 1_000_000_000
 
 
 class Installation:
@@ -336,6 +339,106 @@ class Installation:
             recorded=known.made.artifact_sha256,
             signature=known.made.signature,
         )
+
+    def import_model(self, request: ImportRequest, *, progress: Callable[[str, float], None]) -> ImportReport:
+        """Register a model from elsewhere: an MLflow model, by its folder or URI, or an ONNX file.
+
+        Raises:
+            InvalidInput: it is none, holds what may not be loaded, or gives no usable answer.
+            StorageFailed: the MLflow store or the registry cannot be reached; nothing was registered.
+        """
+        from headset.data.dataset import check_dataset, read_dataset
+
+        if request.dataset is not None:
+            check_dataset(self.log, request.dataset)
+        from headset.registry.text_model import load_text_model
+        from headset.training.model_import import Imported, ImportReport, complete, registered
+        from headset.training.recording import scratch
+
+        loaders, encoder_version = self._text_loaders(_IMPORT_ANSWER_S), self.encoder.version
+        position = self.log.head()
+        data = None if request.dataset is None else read_dataset(self.log, self.vault, request.dataset)
+        with scratch(self.config.home) as folder:
+            draft, own = self._draft(request, folder)
+            if own is None:
+                imported = complete(
+                    draft,
+                    request,
+                    data,
+                    encoder=self.encoder,
+                    load=lambda place: load_text_model(place, loaders),
+                    progress=progress,
+                )
+            else:
+                encoder_version, recorded = own
+                model = load_text_model(draft.folder, loaders, recorded=recorded)
+                imported = Imported(recorded, model.labels, {"threshold": model.threshold})
+            made = registered(request, imported, data, encoder_version=encoder_version, position=position)
+            version = self.registry.register(made, draft.folder).version
+        return ImportReport(
+            request.name,
+            version,
+            request.source,
+            list(imported.labels),
+            imported.metrics,
+            imported.artifact_sha256,
+            request.trust_pickle,
+            f"Version {version} of {request.name!r} is registered and serves nobody: a version becomes champion only"
+            " once it has passed validation.",
+        )
+
+    def _draft(self, request: ImportRequest, folder: Path) -> tuple[Draft, tuple[str, str] | None]:
+        """The files of an import, and what is on record where Headset exported them itself."""
+        from headset.training.mlflow_draft import MlflowDraft
+
+        source, place = request.source, folder / "model"
+        place.mkdir()
+        if source.startswith(("models:/", "runs:/")):
+            from headset.training.recording import tracker_opening
+
+            with tracker_opening(self.config.home, self.config.tracking_uri) as opening:
+                path = opening.result().fetch(source, folder)
+        else:
+            path = Path(source)
+        if path.is_dir():
+            draft = MlflowDraft(path, place, request.trust_pickle)
+            return draft, draft.unwrap()
+        if path.suffix != ".onnx" or not path.is_file():
+            raise InvalidInput(
+                "path", f"{source} is neither a folder with an MLflow model, nor models:/… or runs:/…, nor a .onnx file"
+            )
+        size = path.stat().st_size
+        if size > _ONNX_LIMIT:
+            raise InvalidInput("path", f"{path} has {size} bytes, an ONNX model may have {_ONNX_LIMIT}")
+        try:
+            from headset.backends.onnx import OnnxDraft
+        except ImportError:
+            raise InvalidInput("path", f"{path} needs ONNX Runtime; install headset[onnx]") from None
+        return OnnxDraft(path.read_bytes(), place, str(path)), None
+
+    def export_model(self, known: ModelVersion, to: Path) -> None:
+        """Write an intent version as an MLflow model into the folder ``to``, which is not there yet.
+
+        Raises:
+            InvalidInput: the folder is there, or the version is no intent model.
+            ArtifactError: the version's files are not those registered.
+        """
+        from headset.registry.artifact import check_recorded, read_sealed, verify_folder
+        from headset.registry.signature import TEXT_SIGNATURE
+
+        if to.exists():
+            raise InvalidInput("path", f"{to} is there already; name a new folder")
+        if known.made.signature != TEXT_SIGNATURE:
+            raise InvalidInput(
+                "version", f"{known.version} of {known.model!r} is no intent model, only those are exported so far"
+            )
+        folder = self.registry.artifact(known.model, known.version)
+        check_recorded(folder, known.made.artifact_sha256)
+        verify_folder(folder, read_sealed(folder).sha256)
+        from headset.training.intent_job import portable
+        from headset.training.tracking import save_model
+
+        save_model(portable(known.made, folder, champion=False), to)
 
     def _text_loaders(self, answer_s: float) -> Mapping[str, Loader]:
         from headset.backends.loaders import text_loaders

@@ -24,7 +24,7 @@ from rich.table import Table
 from headset import __version__
 from headset.app import open_installation
 from headset.cli.feature_data import features
-from headset.cli.models import models
+from headset.cli.model_files import models
 from headset.cli.terminal import (
     HOME,
     HomeOption,

@@ -15,6 +15,7 @@ train = typer.Typer(help="Train models from data in the log.", no_args_is_help=T
 
 @train.command(name="intent")
 def train_intent(
+    *,
     data: Annotated[str, typer.Option("--data", help="Name of the data set to learn from.")],
     test: Annotated[str | None, typer.Option("--test", help="Name of the data set to measure on.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,

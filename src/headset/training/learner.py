@@ -22,7 +22,7 @@ from headset.registry.child_message import Fit, Fitted
 from headset.registry.hosted import FORMAT, HostedManifest, HostedModel, Limits
 from headset.registry.output import Output
 from headset.registry.signature import TEXT_SIGNATURE
-from headset.training.calibration import assign_folds, choose_threshold, fit_temperature
+from headset.training.calibration import assign_folds, choose_threshold, fit_temperature, precision_by_label
 from headset.training.intent import FOLDS, Metrics, measure
 
 if TYPE_CHECKING:
@@ -146,22 +146,18 @@ def _calibrate(
     values = fitted.unseen.array()
     predicted = values.argmax(axis=1)
     if fitted.gives == "label":
-        right, labels = predicted == truth, values.shape[1]
+        labels = values.shape[1]
         confidence = np.empty(len(truth))
         for fold in np.unique(folds):  # a row's own fold does not say how sure its answer is
             others = folds != fold
-            confidence[~others] = _precision(predicted[others], right[others], labels)[predicted[~others]]
-        return Output("label", precision=tuple(_precision(predicted, right, labels).tolist())), confidence, predicted
+            confidence[~others] = np.array(precision_by_label(predicted[others], truth[others], labels))[
+                predicted[~others]
+            ]
+        return Output("label", precision=precision_by_label(predicted, truth, labels)), confidence, predicted
     margins = values if fitted.gives == "margins" else np.log(np.maximum(values, _LEAST))
     output = Output(fitted.gives, fit_temperature(margins, truth))
     probabilities = output.scores(values, rows=len(truth), labels=values.shape[1]).probabilities
     return output, probabilities.max(axis=1), probabilities.argmax(axis=1)
-
-
-def _precision(predicted: NDArray[np.int_], right: NDArray[np.bool_], labels: int) -> NDArray[np.float64]:
-    """(k,) how often each label is right when it is the answer, by the rule of succession (Laplace, 1814)."""
-    answers = np.bincount(predicted, minlength=labels)
-    return np.asarray((np.bincount(predicted[right], minlength=labels) + 1) / (answers + 2), np.float64)
 
 
 def _answered(predicted: NDArray[np.int_], confidence: NDArray[np.float64], labels: int) -> NDArray[np.float64]:
