@@ -352,7 +352,7 @@ class Installation:
         if request.dataset is not None:
             check_dataset(self.log, request.dataset)
         from headset.registry.text_model import load_text_model
-        from headset.training.model_import import Imported, ImportReport, complete, registered
+        from headset.training.model_import import Imported, ImportReport, complete, measured, registered
         from headset.training.recording import scratch
 
         loaders, encoder_version = self._text_loaders(_IMPORT_ANSWER_S), self.encoder.version
@@ -372,7 +372,8 @@ class Installation:
             else:
                 encoder_version, recorded = own
                 model = load_text_model(draft.folder, loaders, recorded=recorded)
-                imported = Imported(recorded, model.labels, {"threshold": model.threshold})
+                metrics = {} if data is None else measured(model, data, self.encoder, progress)
+                imported = Imported(recorded, model.labels, metrics | {"threshold": model.threshold})
             made = registered(request, imported, data, encoder_version=encoder_version, position=position)
             version = self.registry.register(made, draft.folder).version
         return ImportReport(

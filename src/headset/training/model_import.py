@@ -154,33 +154,44 @@ def complete(
         probabilities = _score(model, data, encoder, progress)
     except (ModelFailed, ArtifactError) as error:
         raise InvalidInput("model", f"{request.source}: {error}") from None
-    place = {label: column for column, label in enumerate(labels)}
-    known = sorted(set(data.labels) - set(labels))
-    columns = place | {label: len(labels) + number for number, label in enumerate(known)}
-    truth = np.array([columns[label] for label in data.labels])
+    truth, width = _truth(labels, data)
     halves = assign_folds(data.texts, data.labels, 2, np.random.Generator(np.random.PCG64(request.seed)))
-    first, second = halves == 0, halves == 1
+    first, second = np.flatnonzero(halves == 0), np.flatnonzero(halves == 1)
     if gives == "label":
-        output = Output(
-            gives, precision=precision_by_label(probabilities[first].argmax(axis=1), truth[first], len(labels))
-        )
         answers = np.eye(len(labels))[probabilities.argmax(axis=1)]
+        output = Output(gives, precision=precision_by_label(answers[first].argmax(axis=1), truth[first], len(labels)))
         probabilities = output.scores(answers, rows=len(answers), labels=len(labels)).probabilities
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     threshold = choose_threshold(confidence[first], (predicted == truth)[first], request.target_precision)
-    wide = np.hstack([probabilities, np.zeros((len(truth), len(known)))])
-    metrics = asdict(measure(wide[second], truth[second], threshold)) | {"threshold": threshold}
-    rows = np.flatnonzero(second)
+    metrics = asdict(measure(_widened(probabilities, width)[second], truth[second], threshold))
     seen = observe(
         labels,
-        [data.labels[row] for row in rows],
-        [labels[predicted[row]] for row in rows],
-        confidence[rows],
+        [data.labels[row] for row in second],
+        [labels[predicted[row]] for row in second],
+        confidence[second],
         threshold,
     )
     (draft.folder / CONFUSION).write_bytes(msgspec.json.encode(seen))
-    sha256 = draft.write(labels, threshold, output)
-    return Imported(sha256, labels, metrics)
+    return Imported(draft.write(labels, threshold, output), labels, metrics | {"threshold": threshold})
+
+
+def measured(model: TextModel, data: Dataset, encoder: Encoder, progress: Progress) -> dict[str, float]:
+    """How good a model is that is complete already, threshold included."""
+    truth, width = _truth(model.labels, data)
+    probabilities = _score(model, data, encoder, progress)
+    return asdict(measure(_widened(probabilities, width), truth, model.threshold))
+
+
+def _truth(labels: tuple[str, ...], data: Dataset) -> tuple[NDArray[np.int_], int]:
+    """(n,) true columns, and how many there are: labels that the model does not know follow those it knows."""
+    unknown = sorted(set(data.labels) - set(labels))
+    place = {label: column for column, label in enumerate([*labels, *unknown])}
+    return np.array([place[label] for label in data.labels]), len(place)
+
+
+def _widened(probabilities: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    rows, labels = probabilities.shape
+    return np.hstack([probabilities, np.zeros((rows, width - labels))])
 
 
 def registered(
