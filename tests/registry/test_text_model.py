@@ -50,7 +50,7 @@ def test_the_recorded_folder_is_loaded(tmp_path):
 def test_a_whole_folder_that_was_exchanged_is_refused(tmp_path):
     sha256 = make().save(tmp_path)
     make(threshold=0.1).save(tmp_path)  # all its hashes fit its own manifest
-    with pytest.raises(ArtifactError, match="the registry's record says .* exchanged after it was registered"):
+    with pytest.raises(ArtifactError, match=r"the registry's record says .* exchanged after it was registered"):
         load_text_model(tmp_path, LOADERS, recorded=sha256)
 
 
