@@ -31,7 +31,7 @@ from headset.cli.encoders import encoders
 from headset.cli.feature_data import features
 from headset.cli.jobs import jobs
 from headset.cli.model_change import audit
-from headset.cli.models import models
+from headset.cli.model_files import models
 from headset.cli.terminal import (
     HOME,
     HomeOption,

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from headset.core.errors import InvalidInput, NotFound
-from headset.registry.scorer import read_beside
+from headset.registry.artifact import check_recorded, read_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,10 +88,12 @@ def find_confusion(registry: Registry, model: str, version: str) -> Confusion:
 
     Raises:
         NotFound: there is no such version, or it was registered without its test.
-        ArtifactError: the file was changed since.
+        ArtifactError: the file was changed since, or the whole folder was exchanged.
     """
     known = registry.get(model, version)
-    content = read_beside(registry.artifact(model, known.version), CONFUSION)
+    folder = registry.artifact(model, known.version)
+    check_recorded(folder, known.made.artifact_sha256)
+    content = read_beside(folder, CONFUSION)
     if content is None:
         raise NotFound(
             "confusion",
