@@ -31,6 +31,7 @@ _OURS = (
     "HEADSET_FEATURES_",
     "HEADSET_GATES_",
     "HEADSET_TRACKING_",
+    "HEADSET_TUNING_",
 )
 
 
@@ -124,6 +125,16 @@ class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     valid_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
 
 
+class TuningConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where searches keep their studies.
+
+    Attributes:
+        storage: URL of a database that Optuna takes, ``postgresql://…``; empty means ``optuna.db`` inside ``home``.
+    """
+
+    storage: str = ""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
@@ -139,6 +150,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     log: LogConfig = LogConfig()
     features: FeaturesConfig = FeaturesConfig()
     gates: GatesConfig = GatesConfig()
+    tuning: TuningConfig = TuningConfig()
 
 
 _SECTIONS: dict[str, type[Struct]] = {
@@ -147,6 +159,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "log": LogConfig,
     "features": FeaturesConfig,
     "gates": GatesConfig,
+    "tuning": TuningConfig,
 }
 
 
