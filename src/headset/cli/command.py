@@ -29,6 +29,7 @@ from headset.cli.data_bias import bias
 from headset.cli.delivery import init, plan
 from headset.cli.encoders import encoders
 from headset.cli.feature_data import features
+from headset.cli.jobs import jobs
 from headset.cli.model_change import audit
 from headset.cli.models import models
 from headset.cli.terminal import (
@@ -80,6 +81,7 @@ app.add_typer(tune, name="tune")
 app.add_typer(models, name="models")
 app.add_typer(encoders, name="encoders")
 app.add_typer(features, name="features")
+app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(twin, name="twin")
 app.command()(audit)
@@ -159,7 +161,7 @@ def serve(home: HomeOption = HOME, host: HostOption = None, port: PortOption = N
 
 @app.command()
 def work(home: HomeOption = HOME, json: JsonOption = False) -> None:
-    """Start the worker alone: keeps projections current and seals old events."""
+    """Start the worker alone: keeps projections current, seals old events, runs jobs."""
     from headset.supervisor import work as keep_current
 
     keep_current(read_config(home))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -29,6 +29,7 @@ _OURS = (
     "HEADSET_DECISION_",
     "HEADSET_LOG_",
     "HEADSET_FEATURES_",
+    "HEADSET_JOBS_",
     "HEADSET_GATES_",
     "HEADSET_TRACKING_",
     "HEADSET_TUNING_",
@@ -113,6 +114,44 @@ class FeaturesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_ms: Milliseconds = 50.0
 
 
+class TuningConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where searches keep their studies.
+
+    Attributes:
+        storage: URL of a database that Optuna takes, ``postgresql://…``; empty means ``optuna.db`` inside ``home``.
+    """
+
+    storage: str = ""
+
+
+class JobsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where jobs run, and how many.
+
+    Attributes:
+        database: Where their queue is kept: ``sqlite:///PATH`` or ``postgresql://…``; empty, inside ``home``.
+        concurrency: Jobs that run at once, at most.
+        launcher: What runs a job that does not say it itself.
+        image: Container image of a job that names none.
+        container_engine: ``podman`` or ``docker``, by name or path; empty, whichever is there, podman first.
+        container_network: Network of containers: ``none``, ``host``, or the name of one of the engine's.
+        kubernetes_namespace: Where Jobs are made.
+        kubernetes_claim: The PersistentVolumeClaim that holds the home folder there.
+        kubernetes_secret: The Secret that holds the secrets which jobs name.
+        ray_address: The cluster: ``auto`` for the one this machine is part of, ``HOST:PORT``, or ``ray://HOST:PORT``.
+    """
+
+    database: str = ""
+    concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 2
+    launcher: Literal["process", "container", "kubernetes", "ray"] = "process"
+    image: Annotated[str, Meta(max_length=255)] = "headset:latest"
+    container_engine: str = ""
+    container_network: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")] = "none"
+    kubernetes_namespace: Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")] = "default"
+    kubernetes_claim: Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")] = "headset-home"
+    kubernetes_secret: Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")] = "headset-secrets"  # noqa: S105 - a name
+    ray_address: str = "auto"
+
+
 class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What a version of a model that reads texts must hold before it may become champion.
 
@@ -123,16 +162,6 @@ class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     required: tuple[Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")], ...] = ()
     valid_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
-
-
-class TuningConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where searches keep their studies.
-
-    Attributes:
-        storage: URL of a database that Optuna takes, ``postgresql://…``; empty means ``optuna.db`` inside ``home``.
-    """
-
-    storage: str = ""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,8 +178,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     decision: DecisionConfig = DecisionConfig()
     log: LogConfig = LogConfig()
     features: FeaturesConfig = FeaturesConfig()
-    gates: GatesConfig = GatesConfig()
     tuning: TuningConfig = TuningConfig()
+    jobs: JobsConfig = JobsConfig()
+    gates: GatesConfig = GatesConfig()
 
 
 _SECTIONS: dict[str, type[Struct]] = {
@@ -158,8 +188,9 @@ _SECTIONS: dict[str, type[Struct]] = {
     "decision": DecisionConfig,
     "log": LogConfig,
     "features": FeaturesConfig,
-    "gates": GatesConfig,
     "tuning": TuningConfig,
+    "jobs": JobsConfig,
+    "gates": GatesConfig,
 }
 
 

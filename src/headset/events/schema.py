@@ -32,6 +32,7 @@ RouteReason = Literal[
 ]
 FeedbackAction = Literal["accepted", "edited", "overridden", "rejected", "ignored"]
 GateResult = Literal["pass", "fail", "inconclusive"]
+JobResult = Literal["succeeded", "failed", "cancelled"]
 Resolution = Literal["resolved", "unresolved", "transferred", "abandoned"]
 
 
@@ -449,6 +450,58 @@ class FeaturesVerified(Payload):
     mismatched: int
 
 
+class JobQueued(Payload):
+    """Work was asked for. ``spec`` is the JSON of a job spec, ``spec_sha256`` its identity."""
+
+    job_id: str
+    spec: str
+    spec_sha256: str
+
+
+class JobStarted(Payload):
+    """An attempt of a job began; its launcher finds it again by ``handle``."""
+
+    job_id: str
+    attempt: int
+    launcher: str
+    handle: str
+
+
+class JobAdopted(Payload):
+    """A worker found a running attempt again that another worker had started."""
+
+    job_id: str
+    attempt: int
+    worker: str
+
+
+class JobRequeued(Payload):
+    """An attempt failed, or was lost with the machine; the next one starts at ``due_time``."""
+
+    job_id: str
+    attempt: int
+    reason: str
+    due_time: int
+    exit_code: int | None = None
+    lost: bool = False
+
+
+class JobCancelRequested(Payload):
+    """Someone wants a job to end."""
+
+    job_id: str
+
+
+class JobEnded(Payload):
+    """A job is over. ``reason`` says why, where it did not succeed."""
+
+    job_id: str
+    result: JobResult
+    attempt: int = 0
+    exit_code: int | None = None
+    reason: str = ""
+
+
 class SubjectErased(Payload):
     """A subject's key was destroyed: its texts are unreadable everywhere."""
 
@@ -490,6 +543,12 @@ AnyPayload = (
     | FeatureServiceApplied
     | FeatureServiceRemoved
     | FeaturesVerified
+    | JobQueued
+    | JobStarted
+    | JobAdopted
+    | JobRequeued
+    | JobCancelRequested
+    | JobEnded
     | SubjectErased
 )
 

@@ -12,7 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from headset.core.errors import InvalidInput, Overloaded
-from headset.serving import inference, models
+from headset.serving import inference, jobs, models
 from headset.serving.guard import needs
 from headset.serving.problem import answer_error
 from headset.serving.request import (
@@ -198,6 +198,7 @@ def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics,
             show_health,
             show_readiness,
             *inference.HANDLERS,
+            *jobs.HANDLERS,
             *models.HANDLERS,
         ],
         on_startup=[start],

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from headset.serving.decision import DecisionService
     from headset.serving.features import FeatureAnswers
     from headset.serving.feedback import FeedbackService
+    from headset.serving.jobs import JobDesk
     from headset.serving.keys import ApiKey, ApiKeys, Scope
     from headset.serving.metrics import Metrics
     from headset.serving.person import People
@@ -170,6 +171,7 @@ class Service:
         kpis: The KPI report as JSON, over the last hours or all time.
         models: The models that decide.
         shadows: The candidates that answer beside them.
+        jobs: Answers about jobs.
         upkeep: Work repeated beside the requests, as (seconds between runs, function run in a thread).
         on_close: Called last, to release the stores.
     """
@@ -188,6 +190,7 @@ class Service:
     features: FeatureAnswers
     lineage: Callable[[str], bytes]
     kpis: Callable[[float | None], bytes]
+    jobs: JobDesk
     upkeep: Sequence[tuple[float, Callable[[], object]]]
     on_close: Callable[[], None]
 
