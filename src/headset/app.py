@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import subprocess
+import time
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
     from headset.training.search.request import SearchRequest
     from headset.training.search.space import Space
     from headset.twin.bot import BotVersion
+    from headset.validation.context import Contender
+    from headset.validation.run import ValidationReport, ValidationRequest
 
 HOME_VARIABLE = "HEADSET_HOME"
 _logger = logging.getLogger("headset")
@@ -368,7 +371,7 @@ class Installation:
             return DbosQueue(url, runner, concurrency=settings.concurrency)
 
         runner = Runner(self.jobs, self.launcher, self.clock, stop=stop, worker=str(self.ids.new()))
-        return Worker(self.jobs, runner, open_queue, folder, stop)
+        return Worker(self.jobs, runner, open_queue, folder, self.clock, stop=stop)
 
     def train(self, request: IntentRequest, *, progress: Callable[[str, float], None]) -> TrainingReport:
         """Train, track and register an intent model from a dataset in the log."""
@@ -412,6 +415,65 @@ class Installation:
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,
+        )
+
+    def validate(self, request: ValidationRequest, *, progress: Callable[[str, float], None]) -> ValidationReport:
+        """Judge a registered version by all gates, and keep report and evidence.
+
+        Raises:
+            InvalidInput: it is no intent model, or cannot be judged on what was named.
+            ArtifactError: its files are not those that were registered.
+        """
+        from headset.serving.policy import route_turn
+
+        if request.model == self.config.decision.risk_model:
+            raise InvalidInput(
+                "model", f"{request.model!r} is the risk model; gates judge models that read texts, name one of those"
+            )
+        self.registry.get(request.model, request.version)  # before the libraries are loaded, which takes seconds
+        from headset.validation.run import run_validation
+
+        def hands_over(text: str, intent: str, confidence: float, threshold: float) -> bool:
+            routing = route_turn(
+                text=text,
+                intent=intent,
+                confidence=confidence,
+                threshold=threshold,
+                sentiment=self.sentiment.score(text),
+                handed_off=False,
+                at_risk=False,
+                config=self.config.decision,
+            )
+            return routing.route == "human"
+
+        return run_validation(
+            log=self.log,
+            vault=self.vault,
+            registry=self.registry,
+            load=self._contender,
+            hands_over=hands_over,
+            home=self.config.home,
+            request=request,
+            clock=self.clock,
+            cpu=time.process_time,
+            ids=self.ids,
+            processes=os.cpu_count() or 1,
+            progress=progress,
+        )
+
+    def _contender(self, known: ModelVersion) -> Contender:
+        """A registered version as the gates see it."""
+        from headset.validation.context import Contender
+        from headset.validation.unseen import read_asked
+
+        folder = self.registry.artifact(known.model, known.version)
+        return Contender(
+            version=known.version,
+            model=self.text_model(known),
+            encoder=self.encoder_of(known),
+            target_precision=read_asked(known).target_precision,
+            baseline_accuracy=known.made.metrics.get("baseline_accuracy"),
+            artifact_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         )
 
     def repeat(self, known: ModelVersion, *, progress: Callable[[str, float], None]) -> str:
@@ -472,7 +534,7 @@ class Installation:
             return found
         return found | {FINER: lambda: finer}
 
-    def tune(
+    def tune(  # noqa: PLR0913 - each is an option of the command, or comes from it
         self,
         request: SearchRequest,
         space: Space | None,
@@ -481,12 +543,12 @@ class Installation:
         trials: int,
         workers: int,
         timeout_s: float | None,
+        start: Callable[[], subprocess.Popen[bytes]],
         progress: Callable[[str, float], None],
         say: Callable[[str], None],
     ) -> Found:
-        """Search for a recipe of intent models, in ``space`` or in all that is usual."""
+        """Search for a recipe of intent models, in ``space`` or in all that is usual; ``start`` starts a worker."""
         from headset.data.dataset import check_dataset
-        from headset.supervisor import start_child
 
         for each in (request.dataset, *([request.test] if request.test is not None else [])):
             check_dataset(self.log, each)
@@ -507,7 +569,7 @@ class Installation:
             trials=trials,
             workers=workers,
             timeout_s=timeout_s,
-            start=lambda: start_child(self.config, os.environ, "tune", "join", "--", name),
+            start=start,
             uid=str(self.ids.new()),
             commit=current_commit(Path.cwd()),
             clock=self.clock,

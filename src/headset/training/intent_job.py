@@ -20,11 +20,11 @@ import headset
 from headset.core.errors import NotFound
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
-from headset.registry.confusion import CONFUSION
+from headset.registry.confusion import CONFUSION, observe
 from headset.registry.evidence import CHAMPION
 from headset.training.baseline import BASELINE, SIGNIFICANT, Comparison, compare, predict_baseline
 from headset.training.compiler import compile_scorer
-from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, observe, pairs_table
+from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, pairs_table
 from headset.training.first_champion import tell_baseline
 from headset.training.intent import Metrics, fit_intent, measure
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
