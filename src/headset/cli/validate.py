@@ -104,4 +104,4 @@ def _next_step(found: ValidationReport) -> str:
         return f"failed: {', '.join(failed)}. Follow the reasons above, train again and validate that version."
     if unsure:
         return f"inconclusive: {', '.join(unsure)}. Give the evidence that is named above and validate again."
-    return f"all gates pass; promote it with 'headset models promote {found.version}'"
+    return f"all gates pass; promote it with 'headset models promote {found.version} --reason WHY'"
