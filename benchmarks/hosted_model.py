@@ -1,7 +1,7 @@
 """What one turn costs across the process boundary: a hosted estimator, the same called here, and the compiled scorer.
 
-``python benchmarks/hosted_model.py [--quick]``. All read the same texts, one at a time, in alternating rounds; the figure is the
-median over rounds of the hosted model's wall-clock time over that of the same estimator in this process.
+``python benchmarks/hosted_model.py [--quick]``. All read the same texts, one at a time, in alternating rounds; the
+figure is the median over rounds of the hosted model's wall-clock time over that of the same estimator in this process.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def main() -> None:
         "unit": "times the time per turn of the same estimator in this process",
         "target": TARGET,
         "holds": ratio <= TARGET,
-        "baseline": f"the estimator here, {statistics.median(local):.2f} ms; compiled scorer {statistics.median(compiled):.2f} ms",
+        "baseline": f"the estimator here, {statistics.median(local):.2f} ms; compiled, {statistics.median(compiled):.2f} ms",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "seed": SEED,
     }

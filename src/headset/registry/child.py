@@ -71,27 +71,45 @@ class Child:
         assert self._process.stdout is not None  # noqa: S101
         self._write, self._read = self._process.stdin, self._process.stdout
         os.set_blocking(self._write.fileno(), False)
+        self._received = bytearray()
+        self._owed, self._asked = False, 0.0
 
     @property
     def pid(self) -> int:
         """The process's number."""
         return self._process.pid
 
-    def ask(self, request: Request, limit_s: float, progress: Callable[[str, float], None] = lambda *_: None) -> Answer:
-        """Its answer. A process that gave none is of no more use: it was killed.
+    def ask(
+        self,
+        request: Request,
+        limit_s: float,
+        progress: Callable[[str, float], None] = lambda *_: None,
+        *,
+        patience_s: float = 0.0,
+    ) -> Answer:
+        """Its answer; one that comes too late is thrown away.
+
+        A process that has given none for ``patience_s`` seconds is of no more use: it is killed.
 
         Raises:
             ModelFailed: it failed, ended, said what cannot be read, or gave no answer within ``limit_s`` seconds.
         """
         deadline = self._clock.monotonic() + limit_s
         try:
+            if self._owed:
+                self._answer(deadline)
+                self._owed = False
+            self._asked = self._clock.monotonic()
             self._send(framed(request), deadline)
+            self._owed = True
             answer = self._answer(deadline)
             while isinstance(answer, Progress):
                 progress(answer.phase, answer.fraction)
                 answer = self._answer(deadline)
+            self._owed = False
         except TimeoutError:
-            self.kill()
+            if not self._owed or self._clock.monotonic() - self._asked >= patience_s:
+                self.kill()
             raise ModelFailed(f"gave no answer within {limit_s:g} s") from None
         except (OSError, EOFError):
             self.kill()
@@ -140,20 +158,24 @@ class Child:
         return answer
 
     def _receive(self, deadline: float) -> bytes:
-        length = int.from_bytes(self._exactly(LENGTH_BYTES, deadline), "big")
+        """The next message; what has come of it stays when the time is over."""
+        self._await_bytes(LENGTH_BYTES, deadline)
+        length = int.from_bytes(self._received[:LENGTH_BYTES], "big")
         if length > FRAME_LIMIT:
             raise msgspec.DecodeError
-        return self._exactly(length, deadline)
+        end = LENGTH_BYTES + length
+        self._await_bytes(end, deadline)
+        message = bytes(self._received[LENGTH_BYTES:end])
+        del self._received[:end]
+        return message
 
-    def _exactly(self, count: int, deadline: float) -> bytes:
-        content = bytearray()
-        while len(content) < count:
+    def _await_bytes(self, count: int, deadline: float) -> None:
+        while len(self._received) < count:
             self._await(deadline, write=False)
-            piece = os.read(self._read.fileno(), min(_PIECE, count - len(content)))
+            piece = os.read(self._read.fileno(), min(_PIECE, count - len(self._received)))
             if not piece:
                 raise EOFError
-            content += piece
-        return bytes(content)
+            self._received += piece
 
     def _await(self, deadline: float, *, write: bool) -> None:
         """Wait until the pipe takes or gives something."""

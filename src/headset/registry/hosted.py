@@ -38,6 +38,7 @@ MLFLOW = "mlflow"
 _logger = logging.getLogger("headset")
 _START_S = 180.0
 _AT_ONCE = 32
+_PATIENCE_S = 5.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 30.0
 
@@ -72,7 +73,7 @@ class Limits(Struct, frozen=True):
     """What a hosted model may take.
 
     Attributes:
-        answer_s: Seconds for 32 texts; then its process is ended and started again.
+        answer_s: Seconds for 32 texts; after 5 s without an answer its process is ended and another started.
         memory_bytes: Address space of its process; 0 sets no limit.
     """
 
@@ -156,7 +157,7 @@ class _Host:
             if child is None:
                 raise ModelFailed("the model's process ended and is being started again")
             try:
-                answer = child.ask(Score(texts), self._answer_s)
+                answer = child.ask(Score(texts), self._answer_s, patience_s=max(_PATIENCE_S, self._answer_s))
             except ModelFailed as error:
                 raise ModelFailed(f"the model {error}") from None
             if not isinstance(answer, Scored):
