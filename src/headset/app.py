@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from headset.events.schema import FeaturesVerified
     from headset.features.audit import Audit
     from headset.features.catalogue import Catalogue
+    from headset.features.definition import FeatureService
     from headset.features.encoder import Encoder
     from headset.features.follower import Follower
     from headset.features.memory import MemoryStore
@@ -45,11 +46,12 @@ if TYPE_CHECKING:
     from headset.feedback.table import DecisionTable
     from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
+    from headset.registry.risk import RiskScorer
     from headset.registry.store import ModelVersion
     from headset.registry.text_model import TextModel
     from headset.serving.prediction import IntentPredictor
     from headset.serving.risk import RiskPredictor
-    from headset.training.recipe import IntentRequest
+    from headset.training.recipe import IntentRequest, RiskRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
     from headset.twin.bot import BotVersion
@@ -280,9 +282,7 @@ class Installation:
             progress=progress,
         )
 
-    def train_risk(
-        self, dataset: str | None, *, seed: int, handoffs: float, progress: Callable[[str, float], None]
-    ) -> RiskReport:
+    def train_risk(self, request: RiskRequest, *, progress: Callable[[str, float], None]) -> RiskReport:
         """Train, track and register a risk model from a dataset in the log, or from all of the log.
 
         It reads the live feature service ``risk``; where no definition was ever applied, that is the shipped one.
@@ -298,13 +298,60 @@ class Installation:
             service=self.catalogue.service(RISK),
             home=self.config.home,
             tracking_uri=self.config.tracking_uri,
-            dataset=dataset,
-            seed=seed,
-            handoffs=handoffs,
+            request=request,
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,
         )
+
+    def repeat(self, known: ModelVersion, *, progress: Callable[[str, float], None]) -> str:
+        """Make a version's artifact again, from its record and the log as it was; gives the SHA-256 (hex).
+
+        Raises:
+            InvalidInput: the version is of no training, or its data can no longer be trained on.
+            NotFound: the features it read are not live any more.
+            ArtifactError: this installation does not have its encoder.
+        """
+        from headset.events.past import Past
+        from headset.training.recipe import IntentRequest, read_request
+
+        request = read_request(known.made.request, f"version {known.version} of {known.model!r}")
+        past = Past(self.log, known.made.data_position)
+        if isinstance(request, IntentRequest):
+            from headset.training.intent_job import repeat_intent
+
+            return repeat_intent(
+                log=past,
+                vault=self.vault,
+                encoder=self.encoder_of(known),
+                home=self.config.home,
+                request=request,
+                progress=progress,
+            )
+        from headset.training.risk_job import repeat_risk
+
+        return repeat_risk(
+            log=past,
+            signals=self.signals(),
+            service=self._service_of(known),
+            home=self.config.home,
+            request=request,
+            progress=progress,
+        )
+
+    def _service_of(self, known: ModelVersion) -> FeatureService:
+        """The feature service a registered risk model reads, made of live views."""
+        from headset.registry.risk import RiskScorer
+
+        return self._applied_service(RiskScorer.load(self.registry.artifact(known.model, known.version)))
+
+    def _applied_service(self, scorer: RiskScorer) -> FeatureService:
+        service = self.catalogue.applied(scorer.service, scorer.service_version)
+        if service is None:
+            raise NotFound(
+                "service", f"{scorer.service!r} {scorer.service_version} was never applied here; train the model again"
+            )
+        return self.catalogue.resolve(service)
 
     def text_model(self, known: ModelVersion) -> TextModel:
         """A registered intent model, ready to score.
@@ -358,12 +405,7 @@ class Installation:
         if champion is None or champion.version == serving:
             return None
         scorer = RiskScorer.load(self.registry.artifact(champion.model, champion.version))
-        service = self.catalogue.applied(scorer.service, scorer.service_version)
-        if service is None:
-            raise NotFound(
-                "service", f"{scorer.service!r} {scorer.service_version} was never applied here; train the model again"
-            )
-        return RiskPredictor(scorer, self.catalogue.resolve(service), store, model_version=champion.version)
+        return RiskPredictor(scorer, self._applied_service(scorer), store, model_version=champion.version)
 
     def twin_version(self, version: str, intents: Collection[str]) -> BotVersion:
         """A registered version, by number or alias, as the bot of a simulated centre where people have ``intents``.

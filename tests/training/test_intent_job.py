@@ -12,9 +12,11 @@ import pytest
 from rich.console import Console
 
 from headset.core.errors import InvalidInput, NotFound, StorageFailed
+from headset.events.past import Past
 from headset.registry.confusion import find_confusion, read_confusion
 from headset.registry.scorer import Scorer
-from headset.training.intent_job import MODEL
+from headset.training.intent_job import MODEL, repeat_intent
+from headset.training.recipe import Recipe, read_request
 from headset.training.report import TrainingReport, render
 from headset.training.tracking import mlflow
 
@@ -212,3 +214,30 @@ def test_the_report_reads_well_and_travels(first):
     assert "intent version 1, the champion" in page
     assert "exact McNemar p =" in page
     assert msgspec.json.decode(msgspec.json.encode(first.report), type=TrainingReport) == first.report
+
+
+def test_a_version_is_made_again_from_its_record(open_home, examples, encoder):
+    home = open_home()
+    home.add("mine", examples)
+    report = home.train("mine", seed=11, recipe=Recipe(words=(1, 1), characters=(2, 4), penalty=0.7)).report
+    home.add("mine", [(f"another word {number} about my parcel", "parcel") for number in range(20)])
+    made = home.registry.get(MODEL, report.version).made
+
+    def repeat(position):
+        return repeat_intent(
+            log=Past(home.log, position),
+            vault=home.vault,
+            encoder=encoder,
+            home=home.folder,
+            request=read_request(made.request, "version 1"),
+            progress=lambda *_: None,
+        )
+
+    assert repeat(made.data_position) == report.artifact_sha256
+    assert repeat(home.log.head()) != report.artifact_sha256
+    assert len(home.registry.versions(MODEL)) == 1
+
+
+def test_a_version_without_a_request_cannot_be_made_again():
+    with pytest.raises(InvalidInput, match="version 1 does not say how it was trained"):
+        read_request("", "version 1")

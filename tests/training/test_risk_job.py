@@ -17,12 +17,14 @@ from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.data.importer import import_file, import_items
 from headset.data.row import Dialogue, Turn
 from headset.events.door import Door
+from headset.events.past import Past
 from headset.features.definition import pinned
 from headset.features.families import risk_service, shipped
 from headset.features.sentiment import Sentiment
 from headset.features.signal import SignalReader
 from headset.registry.risk import RiskScorer
-from headset.training.risk_job import MODEL, train_risk
+from headset.training.recipe import RiskRequest, read_request
+from headset.training.risk_job import MODEL, repeat_risk, train_risk
 from headset.training.risk_report import RiskReport, render
 from headset.training.tracking import mlflow
 
@@ -71,10 +73,11 @@ def open_risk(open_home, tracking_uri):
         def add(name, items):
             import_items(items, name, log=parts.log, door=Door(parts.vault), clock=ManualClock(1_700_000_000_000_000))
 
-        def train(dataset, **changes):
+        def train(dataset, seed=7, handoffs=0.1, **changes):
             arguments = {
                 "log": parts.log, "registry": parts.registry, "signals": signals, "service": service,
-                "home": parts.folder, "tracking_uri": tracking_uri, "dataset": dataset, "seed": 7,
+                "home": parts.folder, "tracking_uri": tracking_uri,
+                "request": RiskRequest(dataset=dataset, seed=seed, handoffs=handoffs),
                 "clock": ManualClock(1_700_000_000_000_000), "commit": "c0ffee", "progress": lambda *_: None,
             }  # fmt: skip
             return train_risk(**arguments | changes)
@@ -135,6 +138,20 @@ def test_a_champion_stays_and_equal_seeds_give_equal_artifacts(home, first):
     assert (second.version, second.champion, second.artifact_sha256) == ("2", False, first.artifact_sha256)
     assert "Version 1 stays champion" in second.verdict
     assert home.registry.champion(MODEL).version == "1"
+
+
+def test_a_version_is_made_again_from_its_record(home, first):
+    made = home.registry.get(MODEL, first.version).made
+    home.add("calls", dialogues(30, seed=9))  # the data grow: the log as it was does not
+    sha256 = repeat_risk(
+        log=Past(home.log, made.data_position),
+        signals=home.signals,
+        service=home.service,
+        home=home.folder,
+        request=read_request(made.request, "version 1"),
+        progress=lambda *_: None,
+    )
+    assert sha256 == first.artifact_sha256
 
 
 def test_the_report_is_data_and_a_page(first):

@@ -60,11 +60,42 @@ def train_risk(
     json: JsonOption = False,
 ) -> None:
     """Train, track and register the risk model: will a conversation end unresolved or dissatisfied?"""
+    from headset.training.recipe import RiskRequest
+
+    request = RiskRequest(dataset=data, seed=seed, handoffs=handoffs)
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        report = parts.train_risk(data, seed=seed, handoffs=handoffs, progress=progress)
+        report = parts.train_risk(request, progress=progress)
     if json:
         print_json(report)
         return
     from headset.training.risk_report import render
 
     out.print(render(report))
+
+
+@train.command(name="again", epilog="Example: headset train again 3")
+def train_again(
+    version: Annotated[str, typer.Argument(help="Version number or alias.")] = "champion",
+    model: Annotated[str, typer.Option("--model", help="Name of the model.")] = "intent",
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Make a version's files again from its record, register nothing, and say whether they are the same."""
+    with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
+        known = parts.registry.get(model, version)
+        made = parts.repeat(known, progress=progress)
+    same = made == known.made.artifact_sha256
+    if json:
+        print_json({"version": known.version, "registered": known.made.artifact_sha256, "made": made, "same": same})
+    else:
+        what = f"{model} version {known.version}"
+        if same:
+            out.print(f"{what} was made again: the same files, SHA-256 {made}", soft_wrap=True)
+        else:
+            out.print(
+                f"{what} came out otherwise: SHA-256 {made}, registered was {known.made.artifact_sha256}; it was made"
+                f" by the code at commit {known.made.commit}, and texts erased since are missing",
+                soft_wrap=True,
+            )
+    if not same:
+        raise typer.Exit(1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -113,37 +113,24 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         InvalidInput: the data or a setting allows no training.
         StorageFailed: MLflow or the registry cannot be reached or written; nothing was registered.
     """
-    request.check()
-    seed = request.seed
     began, began_s = clock.now(), clock.monotonic()
-    progress("read the data", 0.0)
     position = log.head()
-    data = read_dataset(log, vault, request.dataset)
-    check_trainable(data)
-    split = hold_out(data, seed) if request.test is None else set_apart(data, _read_test(log, vault, request.test))
-    progress("read the data", 1.0)
+    data, split = _read(log, vault, request, progress)
     progress("open MLflow", 0.0)
     with tracker_opening(home, tracking_uri) as opening, scratch(home) as folder:
         progress("open MLflow", 1.0)
         tell = failing_early(progress, opening)
-        fit = partial(
-            fit_intent, encoder=encoder, seed=seed, target_precision=request.target_precision, recipe=request.recipe
-        )
-        fitted = fit(split.texts, split.labels, progress=tell)
-        measured = _measure(compile_scorer(fitted), encoder, split, tell)
-        if split.held_out:
-            fitted = fit(data.texts, data.labels, progress=lambda phase, part: tell(f"{phase} on all texts", part))
-        scorer = compile_scorer(fitted)
         artifact = folder / "model"
+        scorer, fitted, measured, sha256 = _make(data, split, encoder, request, artifact, tell)
         made = ModelRegistered(
             model=MODEL,
             version="",
-            artifact_sha256=scorer.save(artifact, {CONFUSION: measured.confusion}),
+            artifact_sha256=sha256,
             run_id="",
             dataset=request.dataset,
             data_fingerprint=data.fingerprint,
             commit=commit,
-            seed=seed,
+            seed=request.seed,
             metrics=_metrics(measured, fitted),
             encoder_version=encoder.version,
             signature=SIGNATURE,
@@ -183,9 +170,73 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         run_id=run_id,
         tracking_uri=tracker.uri,
         commit=commit,
-        seed=seed,
+        seed=request.seed,
         duration_s=clock.monotonic() - began_s,
     )
+
+
+def repeat_intent(
+    *, log: Log, vault: Vault, encoder: Encoder, home: Path, request: IntentRequest, progress: Progress
+) -> str:
+    """Make the artifact of a request again, register nothing, and give the artifact's SHA-256 (hex).
+
+    Args:
+        log: As it was then, see :class:`headset.events.past.Past`.
+        vault: Opens the texts.
+        encoder: The one that was used then.
+        home: Where files are in the making.
+        request: What was asked for.
+        progress: Called with a phase and the fraction of it that is done, 0 to 1.
+
+    Raises:
+        NotFound: there is no data of that name.
+        InvalidInput: the data or a setting allows no training.
+        StorageFailed: there is no room for the files.
+    """
+    data, split = _read(log, vault, request, progress)
+    with scratch(home) as folder:
+        return _make(data, split, encoder, request, folder / "model", progress).sha256
+
+
+def _read(log: Log, vault: Vault, request: IntentRequest, progress: Progress) -> tuple[Dataset, Split]:
+    request.check()
+    progress("read the data", 0.0)
+    data = read_dataset(log, vault, request.dataset)
+    check_trainable(data)
+    if request.test is None:
+        split = hold_out(data, request.seed)
+    else:
+        split = set_apart(data, _read_test(log, vault, request.test))
+    progress("read the data", 1.0)
+    return data, split
+
+
+class _Made(NamedTuple):
+    """A model, its measures, and the hash of the files it was written to."""
+
+    scorer: Scorer
+    fitted: FittedIntent
+    measured: _Measured
+    sha256: str
+
+
+def _make(
+    data: Dataset, split: Split, encoder: Encoder, request: IntentRequest, artifact: Path, tell: Progress
+) -> _Made:
+    """Fit, measure, where rows were held out fit again on all, and write the files."""
+    fit = partial(
+        fit_intent,
+        encoder=encoder,
+        seed=request.seed,
+        target_precision=request.target_precision,
+        recipe=request.recipe,
+    )
+    fitted = fit(split.texts, split.labels, progress=tell)
+    measured = _measure(compile_scorer(fitted), encoder, split, tell)
+    if split.held_out:
+        fitted = fit(data.texts, data.labels, progress=lambda phase, part: tell(f"{phase} on all texts", part))
+    scorer = compile_scorer(fitted)
+    return _Made(scorer, fitted, measured, scorer.save(artifact, {CONFUSION: measured.confusion}))
 
 
 def _read_test(log: Log, vault: Vault, name: str) -> Dataset:

@@ -25,6 +25,7 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         embedding_weight: Length of the embedding beside the unit-length n-gram blocks.
         penalty: ``C`` of the support vector machines.
         encoder: Of the embedding: ``static`` comes with Headset; others are extras.
+        row_limit: Rows it is fitted to, at most. Of more, those that differ most are taken (see docs/training.md).
         learner: ``MODULE:FACTORY`` of a user's own estimator; empty for the built-in model.
 
     >>> read_recipe_text('penalty = 0.5', "tuned.toml").penalty
@@ -36,6 +37,7 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embedding_weight: Annotated[float, Meta(ge=0, le=100)] = 2.24
     penalty: Annotated[float, Meta(gt=0, le=10_000)] = 0.3
     encoder: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9-]{0,31}\Z")] = "static"
+    row_limit: Annotated[int, Meta(ge=1_000, le=10_000_000)] = 30_000
     learner: Annotated[str, Meta(pattern=r"\A([A-Za-z_][\w.]*:[A-Za-z_]\w*)?\Z")] = ""
 
     def __post_init__(self) -> None:
@@ -76,6 +78,52 @@ class IntentRequest(Struct, frozen=True, kw_only=True, tag="intent", tag_field="
                 "precision",
                 f"is {self.target_precision}; it lies between 0 and 1, for example 0.95 for 5 errors in 100",
             )
+
+
+class RiskRequest(Struct, frozen=True, kw_only=True, tag="risk", tag_field="model"):
+    """All that is asked for when a risk model is trained.
+
+    Attributes:
+        dataset: Name of the data to learn from; None for all conversations in the log whose end is known.
+        seed: Decides folds and draws.
+        handoffs: Share of conversations that may reach the threshold.
+    """
+
+    dataset: str | None = None
+    seed: int = 0
+    handoffs: float = 0.1
+
+    def check(self) -> None:
+        """Refuse settings that no training can follow.
+
+        Raises:
+            InvalidInput: the seed or the share is out of range.
+        """
+        check_seed(self.seed)
+        if not 0 < self.handoffs < 1:
+            raise InvalidInput(
+                "handoffs", f"is {self.handoffs}; it lies between 0 and 1, for example 0.1 for one in ten"
+            )
+
+
+_REQUEST: msgspec.json.Decoder[IntentRequest | RiskRequest] = msgspec.json.Decoder(IntentRequest | RiskRequest)
+
+
+def read_request(text: str, name: str) -> IntentRequest | RiskRequest:
+    """What was asked for, as a registered version keeps it; ``name`` says in messages which version that is.
+
+    Raises:
+        InvalidInput: the version was registered without, or is no training's.
+
+    >>> read_request('{"model": "intent", "dataset": "bank"}', "version 1").seed
+    0
+    """
+    try:
+        return _REQUEST.decode(text)
+    except msgspec.DecodeError:
+        raise InvalidInput(
+            "version", f"{name} does not say how it was trained, so it cannot be made again; train a new one"
+        ) from None
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 from msgspec.structs import asdict, replace
 
 import headset
-from headset.core.errors import InvalidInput
 from headset.events.schema import ModelRegistered
 from headset.registry.store import CHAMPION
-from headset.training.recording import check_seed, failing_early, provenance, scratch, tracker_opening
+from headset.training.recording import failing_early, provenance, scratch, tracker_opening
 from headset.training.risk_data import read_risk_data
 from headset.training.risk_evaluation import MAJORITY, SENTIMENT, Compared, Evaluation, Interval, evaluate_risk
 from headset.training.risk_model import FOLDS, VECTOR_WEIGHT, fit_risk, handoff_threshold, peaks
@@ -29,14 +28,15 @@ if TYPE_CHECKING:
     from headset.events.log import Log
     from headset.features.definition import FeatureService
     from headset.features.signal import SignalReader
+    from headset.registry.risk import RiskScorer
     from headset.registry.store import ModelVersion, Registry
+    from headset.training.recipe import RiskRequest
     from headset.training.recording import Progress
     from headset.training.risk_data import RiskData
     from headset.training.risk_model import FittedRisk
     from headset.training.tracking import Portable, Run
 
 MODEL = "risk"
-HANDOFFS = 0.1
 SIGNATURE = json.dumps(
     {
         "inputs": json.dumps([{"type": "string", "name": "features", "required": True}]),
@@ -62,9 +62,7 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
     service: FeatureService,
     home: Path,
     tracking_uri: str,
-    dataset: str | None,
-    seed: int,
-    handoffs: float = HANDOFFS,
+    request: RiskRequest,
     clock: Clock,
     commit: str,
     progress: Progress,
@@ -80,9 +78,7 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
         service: What the model reads, made of these signals.
         home: Folder of the MLflow store, unless ``tracking_uri`` names another; also for files in the making.
         tracking_uri: An MLflow tracking server or database; empty for the store in ``home``.
-        dataset: Name of the data to learn from; None for all conversations in the log whose end is known.
-        seed: Decides folds and draws; equal data, seed and code give equal artifacts.
-        handoffs: Share of conversations that may reach the threshold.
+        request: What is asked for; equal requests, data and code give equal artifacts.
         clock: Dates the run.
         commit: The code's, as tracked.
         progress: Called with a phase and the fraction of it that is done, 0 to 1.
@@ -92,43 +88,36 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
         InvalidInput: the data or a setting allows no training.
         StorageFailed: MLflow or the registry cannot be reached or written; nothing was registered.
     """
-    check_seed(seed)
-    if not 0 < handoffs < 1:
-        raise InvalidInput("handoffs", f"is {handoffs}; it lies between 0 and 1, for example 0.1 for one in ten")
     began, began_s = clock.now(), clock.monotonic()
-    data = read_risk_data(log, signals, service, dataset, progress=lambda part: progress("read the log", part))
+    data = _read(log, signals, service, request, progress)
     progress("open MLflow", 0.0)
     with tracker_opening(home, tracking_uri) as opening, scratch(home) as folder:
         progress("open MLflow", 1.0)
         tell = failing_early(progress, opening)
-        found = evaluate_risk(
-            data, service, share=handoffs, seed=seed, progress=lambda part: tell("measure on held-out folds", part)
-        )
-        fitted = fit_risk(data, np.arange(len(data.bad)), seed, lambda part: tell("fit on all conversations", part))
-        threshold = handoff_threshold(peaks(fitted.unseen, data.conversations), handoffs)
-        scorer = fitted.compiled(service, data, threshold)
         artifact = folder / "model"
+        scorer, fitted, found, sha256 = _make(data, service, request, artifact, tell)
         made = ModelRegistered(
             model=MODEL,
             version="",
-            artifact_sha256=scorer.save(artifact),
+            artifact_sha256=sha256,
             run_id="",
-            dataset=dataset or "",
+            dataset=request.dataset or "",
             data_fingerprint=data.made.fingerprint,
             commit=commit,
-            seed=seed,
-            metrics=_metrics(found, data, threshold),
+            seed=request.seed,
+            metrics=_metrics(found, data, scorer.threshold),
             encoder_version=signals.versions["embedding"],
             signature=SIGNATURE,
             feature_service=service.name,
             features=scorer.features,
             data_position=data.made.position,
+            request=msgspec.json.encode(request).decode(),
         )
         tell("track", 0.0)
         tracker = opening.result()
         reigning = registry.champion(MODEL)
         rises = reigning is None and found.beaten
-        run = _run(made, handoffs, fitted, began, clock.now(), _write_report(found, folder / "report"))
+        run = _run(made, request.handoffs, fitted, began, clock.now(), _write_report(found, folder / "report"))
         with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
             tell("register", 0.0)
@@ -150,15 +139,66 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
         bad=int(data.endings.sum()),
         turns=len(data.bad),
         evaluation=found,
-        threshold=threshold,
+        threshold=scorer.threshold,
         metrics=made.metrics,
         artifact_sha256=made.artifact_sha256,
         run_id=run_id,
         tracking_uri=tracker.uri,
         commit=commit,
-        seed=seed,
+        seed=request.seed,
         duration_s=clock.monotonic() - began_s,
     )
+
+
+def repeat_risk(
+    *, log: Log, signals: SignalReader, service: FeatureService, home: Path, request: RiskRequest, progress: Progress
+) -> str:
+    """Make the artifact of a request again, register nothing, and give the artifact's SHA-256 (hex).
+
+    Args:
+        log: As it was then, see :class:`headset.events.past.Past`.
+        signals: Reads turns.
+        service: What the model read then.
+        home: Where files are in the making.
+        request: What was asked for.
+        progress: Called with a phase and the fraction of it that is done, 0 to 1.
+
+    Raises:
+        NotFound: there is no data of that name.
+        InvalidInput: the data or a setting allows no training.
+        StorageFailed: there is no room for the files.
+    """
+    data = _read(log, signals, service, request, progress)
+    with scratch(home) as folder:
+        return _make(data, service, request, folder / "model", progress).sha256
+
+
+def _read(
+    log: Log, signals: SignalReader, service: FeatureService, request: RiskRequest, progress: Progress
+) -> RiskData:
+    request.check()
+    return read_risk_data(log, signals, service, request.dataset, progress=lambda part: progress("read the log", part))
+
+
+class _Made(NamedTuple):
+    """A model, its measures, and the hash of the files it was written to."""
+
+    scorer: RiskScorer
+    fitted: FittedRisk
+    found: Evaluation
+    sha256: str
+
+
+def _make(data: RiskData, service: FeatureService, request: RiskRequest, artifact: Path, tell: Progress) -> _Made:
+    """Measure on held-out folds, fit on all, and write the files."""
+    share, seed = request.handoffs, request.seed
+    found = evaluate_risk(
+        data, service, share=share, seed=seed, progress=lambda part: tell("measure on held-out folds", part)
+    )
+    fitted = fit_risk(data, np.arange(len(data.bad)), seed, lambda part: tell("fit on all conversations", part))
+    threshold = handoff_threshold(peaks(fitted.unseen, data.conversations), share)
+    scorer = fitted.compiled(service, data, threshold)
+    return _Made(scorer, fitted, found, scorer.save(artifact))
 
 
 def _metrics(found: Evaluation, data: RiskData, threshold: float) -> dict[str, float]:
