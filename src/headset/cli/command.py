@@ -23,6 +23,7 @@ from rich.table import Table
 
 from headset import __version__
 from headset.app import open_installation
+from headset.cli.data import data
 from headset.cli.feature_data import features
 from headset.cli.models import models
 from headset.cli.terminal import (
@@ -64,6 +65,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app.add_typer(data, name="data")
 app.add_typer(train, name="train")
 app.add_typer(models, name="models")
 app.add_typer(features, name="features")
