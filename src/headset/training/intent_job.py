@@ -18,7 +18,8 @@ from msgspec.structs import asdict, replace
 
 import headset
 from headset.core.errors import NotFound
-from headset.data.dataset import read_dataset
+from headset.data.dataset import fingerprint, read_dataset
+from headset.data.synthetic.store import read_synthetic
 from headset.events.schema import ModelRegistered
 from headset.registry.confusion import CONFUSION
 from headset.registry.store import CHAMPION
@@ -31,8 +32,11 @@ from headset.training.report import TrainingReport
 from headset.training.split import check_trainable, hold_out, set_apart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from headset.core.clock import Clock
     from headset.data.dataset import Dataset
+    from headset.data.synthetic.row import SyntheticRow
     from headset.events.log import Log
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
@@ -115,20 +119,21 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     """
     began, began_s = clock.now(), clock.monotonic()
     position = log.head()
-    data, split = _read(log, vault, request, progress)
+    data, synthetic, split = _read(log, vault, request, progress)
+    learned_fingerprint = _fingerprint(data, synthetic)
     progress("open MLflow", 0.0)
     with tracker_opening(home, tracking_uri) as opening, scratch(home) as folder:
         progress("open MLflow", 1.0)
         tell = failing_early(progress, opening)
         artifact = folder / "model"
-        scorer, fitted, measured, sha256 = _make(data, split, encoder, request, artifact, tell)
+        scorer, fitted, measured, sha256 = _make(data, synthetic, split, encoder, request, artifact, tell)
         made = ModelRegistered(
             model=MODEL,
             version="",
             artifact_sha256=sha256,
             run_id="",
             dataset=request.dataset,
-            data_fingerprint=data.fingerprint,
+            data_fingerprint=learned_fingerprint,
             commit=commit,
             seed=request.seed,
             metrics=_metrics(measured, fitted),
@@ -156,8 +161,9 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         champion=rises,
         verdict=_verdict(version, reigning, measured, split),
         dataset=request.dataset,
-        data_fingerprint=data.fingerprint,
+        data_fingerprint=learned_fingerprint,
         rows=len(data.texts),
+        synthetic_rows=len(synthetic),
         labels=list(scorer.labels),
         tested_on=split.test_name,
         test_rows=len(split.test_texts),
@@ -193,22 +199,34 @@ def repeat_intent(
         InvalidInput: the data or a setting allows no training.
         StorageFailed: there is no room for the files.
     """
-    data, split = _read(log, vault, request, progress)
+    data, synthetic, split = _read(log, vault, request, progress)
     with scratch(home) as folder:
-        return _make(data, split, encoder, request, folder / "model", progress).sha256
+        return _make(data, synthetic, split, encoder, request, folder / "model", progress).sha256
 
 
-def _read(log: Log, vault: Vault, request: IntentRequest, progress: Progress) -> tuple[Dataset, Split]:
+def _read(
+    log: Log, vault: Vault, request: IntentRequest, progress: Progress
+) -> tuple[Dataset, tuple[SyntheticRow, ...], Split]:
     request.check()
     progress("read the data", 0.0)
     data = read_dataset(log, vault, request.dataset)
     check_trainable(data)
+    synthetic = () if request.synthetic is None else read_synthetic(log, vault, request.synthetic, data)
     if request.test is None:
-        split = hold_out(data, request.seed)
+        split = hold_out(data, request.seed, synthetic)
     else:
-        split = set_apart(data, _read_test(log, vault, request.test))
+        split = set_apart(data, _read_test(log, vault, request.test), synthetic)
     progress("read the data", 1.0)
-    return data, split
+    return data, synthetic, split
+
+
+def _fingerprint(data: Dataset, synthetic: Sequence[SyntheticRow]) -> str:
+    """Of all that is learned from."""
+    if not synthetic:
+        return data.fingerprint
+    return fingerprint(
+        [*data.texts, *(row.text for row in synthetic)], [*data.labels, *(row.label for row in synthetic)]
+    )
 
 
 class _Made(NamedTuple):
@@ -221,7 +239,13 @@ class _Made(NamedTuple):
 
 
 def _make(
-    data: Dataset, split: Split, encoder: Encoder, request: IntentRequest, artifact: Path, tell: Progress
+    data: Dataset,
+    synthetic: Sequence[SyntheticRow],
+    split: Split,
+    encoder: Encoder,
+    request: IntentRequest,
+    artifact: Path,
+    tell: Progress,
 ) -> _Made:
     """Fit, measure, where rows were held out fit again on all, and write the files."""
     fit = partial(
@@ -231,10 +255,15 @@ def _make(
         target_precision=request.target_precision,
         recipe=request.recipe,
     )
-    fitted = fit(split.texts, split.labels, progress=tell)
+    fitted = fit(split.texts, split.labels, synthetic=split.synthetic, progress=tell)
     measured = _measure(compile_scorer(fitted), encoder, split, tell)
     if split.held_out:
-        fitted = fit(data.texts, data.labels, progress=lambda phase, part: tell(f"{phase} on all texts", part))
+        fitted = fit(
+            data.texts,
+            data.labels,
+            synthetic=synthetic,
+            progress=lambda phase, part: tell(f"{phase} on all texts", part),
+        )
     scorer = compile_scorer(fitted)
     return _Made(scorer, fitted, measured, scorer.save(artifact, {CONFUSION: measured.confusion}))
 
@@ -248,7 +277,11 @@ def _read_test(log: Log, vault: Vault, name: str) -> Dataset:
 
 def _params(request: IntentRequest) -> dict[str, str]:
     recipe = {name: str(value) for name, value in asdict(request.recipe).items()}
-    return recipe | {"seed": str(request.seed), "target_precision": str(request.target_precision)}
+    return recipe | {
+        "seed": str(request.seed),
+        "target_precision": str(request.target_precision),
+        "synthetic": request.synthetic or "none",
+    }
 
 
 def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> _Measured:

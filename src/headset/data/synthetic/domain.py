@@ -15,6 +15,7 @@ COMMON = 3
 
 _FRAME = range(1, 6)
 _FRAME_INTENTS = 3
+_FRAME_SHARE = 0.15
 
 Tokens = tuple[str, ...]
 
@@ -51,7 +52,7 @@ class Domain:
                         begins[body[:length]][label] += 1
                         ends[body[-length:]][label] += 1
         self._counts = counts
-        intents = min(_FRAME_INTENTS, len(self.examples))
+        intents = min(max(_FRAME_INTENTS, round(_FRAME_SHARE * len(self.examples))), len(self.examples))
         self.openings, self.closings = _frames(begins, intents), _frames(ends, intents)
 
     def is_common(self, word: str) -> bool:

@@ -21,6 +21,7 @@ from headset.data.synthetic.token import normal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from headset.data.synthetic.fidelity import Fidelity
     from headset.data.synthetic.privacy import PrivacyFilter
     from headset.data.synthetic.row import Generator
     from headset.features.encoder import Encoder
@@ -37,12 +38,14 @@ class Generated(Struct, frozen=True):
     Attributes:
         rows: Those that passed.
         refused: Candidates that were near-copies of a real text, by generator.
+        strayed: Candidates that were nearer to another intent, by generator.
         repeated: Candidates that were there already.
         short: Intents that got fewer rows than wanted, with how many.
     """
 
     rows: tuple[SyntheticRow, ...]
     refused: dict[str, int]
+    strayed: dict[str, int]
     repeated: int
     short: dict[str, int]
 
@@ -65,6 +68,7 @@ def generate(
     generators: Sequence[Generator],
     wanted: Mapping[str, int],
     privacy: PrivacyFilter,
+    fidelity: Fidelity,
     random: Random,
     *,
     progress: Callable[[float], None] = lambda _: None,
@@ -75,11 +79,13 @@ def generate(
         generators: Built over the texts that may be learned from, and no others.
         wanted: Rows by intent.
         privacy: Refuses near-copies.
+        fidelity: Refuses what says something else.
         random: Decides what is drawn.
         progress: Called with the share that is done.
     """
     rows: list[SyntheticRow] = []
     refused: Counter[str] = Counter()
+    strayed: Counter[str] = Counter()
     repeated = 0
     short: dict[str, int] = {}
     seen: set[str] = set()
@@ -96,6 +102,8 @@ def generate(
                 repeated += 1
             elif privacy.is_near_copy(drawn.text):
                 refused[generator.name] += 1
+            elif not fidelity.holds(drawn.text, intent):
+                strayed[generator.name] += 1
             else:
                 seen.add(plain)
                 made += 1
@@ -103,4 +111,4 @@ def generate(
         if made < count:
             short[intent] = made
         progress((done + 1) / len(wanted))
-    return Generated(tuple(rows), dict(sorted(refused.items())), repeated, short)
+    return Generated(tuple(rows), dict(sorted(refused.items())), dict(sorted(strayed.items())), repeated, short)

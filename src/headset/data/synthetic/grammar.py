@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from headset.data.synthetic.domain import Domain, Tokens
 
 _ORDER = 2
-_BACK_OFF = 0.35
-_DOMAIN_SHARE = 0.15
+_BACK_OFF = 0.25
+_DOMAIN_SHARE = 0.08
 _DOMAIN_TEXTS = 20_000
 _SOURCES = 4
 _LONGEST = 60

@@ -21,6 +21,7 @@ _VOCABULARY = 4_000
 _NEAR = 0.55
 _NEAR_IN_CONTEXT = 0.35
 _KEPT = 6
+_CROWDED = 40
 
 
 class Neighbours:
@@ -44,7 +45,12 @@ class Neighbours:
         contexts = _contexts(domain, places)
         for place, word in enumerate(words):
             likeness = vectors @ vectors[place]
-            together = {other for context in contexts[0][place] for other in contexts[1][context]}
+            together = {
+                other
+                for context in contexts[0][place]
+                if len(contexts[1][context]) <= _CROWDED
+                for other in contexts[1][context]
+            }
             order = np.argsort(-likeness, kind="stable")
             near = (
                 words[other]
