@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from headset.backends.redis import RedisStore
     from headset.core.clock import Clock
     from headset.core.config import Config
+    from headset.data.synthetic.endpoint import Endpoint
     from headset.events.schema import FeaturesVerified
     from headset.features.audit import Audit
     from headset.features.catalogue import Catalogue
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from headset.training.recipe import IntentRequest, RiskRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
+    from headset.training.synthesis_job import SynthesisReport, SynthesisRequest
     from headset.twin.bot import BotVersion
 
 HOME_VARIABLE = "HEADSET_HOME"
@@ -280,6 +282,26 @@ class Installation:
             clock=self.clock,
             commit=current_commit(Path.cwd()),
             progress=progress,
+        )
+
+    def synthesize(
+        self, request: SynthesisRequest, endpoint: Endpoint | None, *, progress: Callable[[str, float], None]
+    ) -> SynthesisReport:
+        """Make synthetic rows for the rare intents of a dataset in the log, try them, and keep them if they help."""
+        from headset.data.dataset import check_dataset
+
+        check_dataset(self.log, request.dataset)  # before the training libraries are loaded, which takes seconds
+        from headset.training.synthesis_job import synthesize
+
+        return synthesize(
+            request,
+            log=self.log,
+            door=self.door,
+            vault=self.vault,
+            encoder=self.encoder,
+            clock=self.clock,
+            progress=progress,
+            endpoint=endpoint,
         )
 
     def train_risk(self, request: RiskRequest, *, progress: Callable[[str, float], None]) -> RiskReport:

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from headset import __version__
 from headset.app import open_installation
-from headset.cli.data import data
+from headset.cli.data_synthesis import data
 from headset.cli.feature_data import features
 from headset.cli.models import models
 from headset.cli.terminal import (

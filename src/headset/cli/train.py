@@ -18,7 +18,8 @@ def train_intent(
     data: Annotated[str, typer.Option("--data", help="Name of the data set to learn from.")],
     test: Annotated[str | None, typer.Option("--test", help="Name of the data set to measure on.")] = None,
     synthetic: Annotated[
-        str | None, typer.Option("--synthetic", help="Synthetic texts to learn from too; see 'headset data synthesize'.")
+        str | None,
+        typer.Option("--synthetic", help="Synthetic texts to learn from too; see 'headset data synthesize'."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
     precision: Annotated[

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
 
-_OURS = ("HEADSET_SERVER_", "HEADSET_DECISION_", "HEADSET_LOG_", "HEADSET_FEATURES_", "HEADSET_TRACKING_")
+_OURS = (
+    "HEADSET_SERVER_",
+    "HEADSET_DECISION_",
+    "HEADSET_LOG_",
+    "HEADSET_FEATURES_",
+    "HEADSET_SYNTHESIS_",
+    "HEADSET_TRACKING_",
+)
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +109,16 @@ class FeaturesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_ms: Milliseconds = 50.0
 
 
+class SynthesisConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How synthetic texts are made.
+
+    Attributes:
+        key: Sent to the language model that ``headset data synthesize --endpoint`` names; none where empty.
+    """
+
+    key: str = ""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
@@ -116,6 +133,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     decision: DecisionConfig = DecisionConfig()
     log: LogConfig = LogConfig()
     features: FeaturesConfig = FeaturesConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
 
 
 _SECTIONS: dict[str, type[Struct]] = {
@@ -123,6 +141,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "decision": DecisionConfig,
     "log": LogConfig,
     "features": FeaturesConfig,
+    "synthesis": SynthesisConfig,
 }
 
 

@@ -128,7 +128,7 @@ def try_synthesis(
             real = [(texts[row], labels[row]) for row in seen]
             added = {"real": [], "synthetic": [(row.text, row.label) for row in made], "copies": _copies(made, real)}
             for place, arm in enumerate(_ARMS):
-                margins = _margins(texts, labels, unseen, added[arm], names, encoder, recipe, seed)
+                margins = margins_of_unseen(texts, labels, unseen, added[arm], names, encoder, recipe, seed)
                 predicted[place, repeat, unseen] = margins.argmax(axis=1)
                 progress((place + 1 + len(_ARMS) * (fold + FOLDS * repeat)) / (len(_ARMS) * FOLDS * REPEATS))
     return _judge(names, truth, predicted, rare, random)
@@ -158,7 +158,7 @@ def _copies(made: Sequence[SyntheticRow], real: Sequence[tuple[str, str]]) -> li
     ]
 
 
-def _margins(
+def margins_of_unseen(
     texts: Sequence[str],
     labels: Sequence[str],
     unseen: NDArray[np.bool_],

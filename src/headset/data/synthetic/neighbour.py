@@ -43,8 +43,7 @@ class Neighbours:
         vectors = encode(words)
         places = {word: place for place, word in enumerate(words)}
         contexts = _contexts(domain, places)
-        for place, word in enumerate(words):
-            likeness = vectors @ vectors[place]
+        for place, (word, likeness) in enumerate(zip(words, vectors @ vectors.T, strict=True)):
             together = {
                 other
                 for context in contexts[0][place]

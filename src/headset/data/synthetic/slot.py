@@ -51,9 +51,7 @@ class Slot:
         """See :class:`Generator`."""
         text, tokens = random.choice(self._domain.examples[intent])
         lowered = ["", *(token.lower() for token in tokens), ""]
-        told = [
-            self._filled(token, lowered[place], lowered[place + 2], random) for place, token in enumerate(tokens)
-        ]
+        told = [self._filled(token, lowered[place], lowered[place + 2], random) for place, token in enumerate(tokens)]
         return None if told == list(tokens) else Candidate(join_tokens(told), (text,))
 
     def _filled(self, token: str, left: str, right: str, random: Random) -> str:
