@@ -1,9 +1,9 @@
 """What synthetic rows do for rare intents: BANKING77 cut to 10 texts for each of 15 intents.
 
-``python benchmarks/synthetic_data.py [--quick]``. Which intents and which texts are drawn anew for each seed; generators
-see the texts to learn from and nothing else. The figure is the mean gain in macro-F1 over the 15 intents on all of the
-published test texts, which nothing was chosen on. Beside it stands what plain weighting gains: copies of the same
-texts, and ``class_weight="balanced"``.
+``python benchmarks/synthetic_data.py [--quick]``. Which intents and which texts are drawn anew for each seed; what
+makes rows sees the texts to learn from and nothing else. The figure is the mean gain in macro-F1 over the 15 intents on
+all of the published test texts, which nothing was chosen on. Beside it stands what plain weighting gains: copies of the
+same texts, and ``class_weight="balanced"``.
 """
 
 from __future__ import annotations

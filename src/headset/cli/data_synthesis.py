@@ -26,6 +26,7 @@ __all__ = ["data"]
 @data.command(epilog="Example: headset data synthesize bank --as bank-more --html bank-more.html")
 def synthesize(
     name: NameArgument,
+    *,
     as_name: Annotated[str, typer.Option("--as", help="Name of the synthetic texts.")],
     rare: Annotated[int, typer.Option("--rare", help="An intent with fewer different texts is rare.")] = 50,
     per_intent: Annotated[int, typer.Option("--per-intent", help="Texts to make for each rare intent.")] = 100,

@@ -196,10 +196,10 @@ class LabelRecorded(Payload):
 
 
 class TextSynthesized(Payload):
-    """A text was made up for an intent that has few, out of customers' texts; it is no turn, and no truth to measure on.
+    """A text was made up for an intent out of customers' texts: it is no turn, and no truth to measure on.
 
-    ``sources`` are the texts it was made from, as ``CONVERSATION#TURN``. It is sealed under the keys of all ``subjects``
-    who wrote them, one around the other, the first innermost: once one of them is erased, so is this.
+    ``sources`` are the texts it was made from, as ``CONVERSATION#TURN``. It is sealed under the keys of all
+    ``subjects`` who wrote them, one around the other, the first innermost: once one of them is erased, so is this.
     """
 
     text: Sealed

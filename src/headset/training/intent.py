@@ -113,7 +113,7 @@ def fit_intent(
 ) -> FittedIntent:
     """Fit the intent model; equal arguments give an equal model.
 
-    Synthetic rows are learned from, each only by fits that learn from all its sources; confidence comes from real texts.
+    Synthetic rows are learned from, each only by fits that learn from all its sources; confidence comes from real ones.
 
     Args:
         texts: (n,) what customers wrote.
@@ -134,7 +134,7 @@ def fit_intent(
     if len(texts) <= recipe.row_limit:
         added = learnable(synthetic, texts)
         analysis = Analysis([*texts, *(row.text for row in added)])
-        margins = _out_of_fold(analysis, recipe, encoder, texts, labels, added, names, seed, progress)
+        margins = _out_of_fold(analysis, recipe, encoder, texts, labels, added, seed, progress)
         progress("fit the model", 0.0)
         pipeline = analysis.fit(recipe, encoder, [*labels, *(row.label for row in added)], seed=seed)
         progress("fit the model", 1.0)
@@ -176,12 +176,12 @@ def _out_of_fold(
     texts: Sequence[str],
     labels: Sequence[str],
     added: Sequence[SyntheticRow],
-    names: Sequence[str],
     seed: int,
     progress: Progress,
 ) -> NDArray[np.float64]:
-    """(n, k) margins of each real row by a model that was fitted without it, and without rows that were made from it."""
+    """(n, k) margins of each real row by a model that was fitted without it, and without rows made from it."""
     folds = assign_folds(texts, labels, FOLDS, np.random.Generator(np.random.PCG64(seed)))
+    names = sorted(set(labels))
     margins, known = np.empty((len(texts), len(names))), np.array([*labels, *(row.label for row in added)])
     for fold in range(FOLDS):  # one after the other: the solver's random numbers are the process's, not a thread's
         progress("calibrate", fold / FOLDS)

@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from headset.core.errors import InvalidInput
 from headset.data.synthetic.privacy import PrivacyFilter
+from headset.data.synthetic.row import SyntheticRow
 from headset.training.calibration import assign_folds
 
 if TYPE_CHECKING:
     from headset.data.dataset import Dataset
-    from headset.data.synthetic.row import SyntheticRow
 
 PARTS = 7
 """One part in seven is held out; the six others are enough for five calibration folds."""

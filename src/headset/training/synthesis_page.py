@@ -10,6 +10,7 @@ from headset.page.document import Fold, Heading, Page, Paragraph, Picture, Table
 from headset.page.picture import BLUE, GREY, INK, ORANGE, make_figure, png
 
 if TYPE_CHECKING:
+    from headset.page.document import Block
     from headset.training.synthesis_job import SynthesisReport
     from headset.training.synthesis_trial import Trial
 
@@ -34,12 +35,12 @@ def write_page(report: SynthesisReport) -> str:
     counts = [
         (name, report.made.get(name, 0), report.refused.get(name, 0), report.strayed.get(name, 0)) for name in names
     ]
-    blocks = [
+    blocks: list[Block] = [
         Heading("What the trial found", "pass" if trial.kept else "fail"),
         Picture(
             _draw_gain(trial),
-            f"Macro-F1 of {len(trial.intents)} rare intents on real texts that no fit had seen: {trial.real:.3f} without"
-            f" synthetic rows, {trial.synthetic:.3f} with them, {trial.copies:.3f} with as many copies of real rows.",
+            f"Macro-F1 of {len(trial.intents)} rare intents on real texts that no fit had seen: {trial.real:.3f}"
+            f" without synthetic rows, {trial.synthetic:.3f} with them, {trial.copies:.3f} with copies instead.",
         ),
         Paragraph(
             f"{trial.rows} real texts were measured {trial.repeats} times, each by models that had learned from"

@@ -1,4 +1,4 @@
-"""Do synthetic rows earn their place? Rare intents are measured with and without them, on real texts no fit has seen."""
+"""Do synthetic rows earn their place? Rare intents, measured with and without them on real texts no fit has seen."""
 
 from __future__ import annotations
 
@@ -95,9 +95,10 @@ def try_synthesis(
 ) -> Trial:
     """Measure what synthetic rows do for the rare intents.
 
-    In each of three folds, rows are made from the texts of the two others alone. Three models learn: from the real texts of the
-    two, with the synthetic rows added, and with copies of the real texts added instead. All three answer the fold that is
-    left, twice over with other folds. Of frequent intents at most 60 texts take part, which favours no side.
+    For each of three folds, rows are made from the texts of the two others alone. Three models learn: from the real
+    texts of the two, with the synthetic rows added, and with copies of the real texts added instead. All three answer
+    the fold that is left. This is done twice, with other folds. Of frequent intents at most 60 texts take part: the
+    trial is quicker, and gains less than all of them would, since weight matters less.
 
     The rows are kept when the interval of the gain lies above 0 and the other intents lose no more than one point.
     The interval is a paired bootstrap over the real rows within each intent (Efron & Tibshirani 1993): it holds what

@@ -1,4 +1,4 @@
-"""Generator: a language model behind an OpenAI-compatible endpoint. Texts leave the machine only where the user says so."""
+"""Generator: a language model behind an OpenAI-compatible endpoint; texts are sent only if the user says so."""
 
 from __future__ import annotations
 

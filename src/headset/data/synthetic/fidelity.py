@@ -18,8 +18,8 @@ _PER_INTENT = 200
 class Fidelity:
     """Knows the centre of each intent's texts in the embedding.
 
-    Centres, and not neighbours, because an intent with many texts has neighbours everywhere (nearest class mean: Mensink et al.,
-    TPAMI 2013).
+    Centres, not neighbours, since an intent with many texts has neighbours everywhere (nearest class mean: Mensink et
+    al., "Distance-Based Image Classification", TPAMI 2013).
 
     Args:
         domain: Texts to learn from.

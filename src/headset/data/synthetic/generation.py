@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from random import Random
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from headset.data.synthetic.domain import Domain
 from headset.data.synthetic.frame import Frame
 from headset.data.synthetic.grammar import Grammar
 from headset.data.synthetic.neighbour import Neighbours
@@ -20,7 +18,9 @@ from headset.data.synthetic.token import normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from random import Random
 
+    from headset.data.synthetic.domain import Domain
     from headset.data.synthetic.fidelity import Fidelity
     from headset.data.synthetic.privacy import PrivacyFilter
     from headset.data.synthetic.row import Generator

@@ -61,7 +61,7 @@ class Grammar:
                 break
             said.append(token)
             given[source] = given.get(source, 0) + 1
-        if not _LEAST <= sum(map(is_word, said)) or not 1 < len(given) <= _SOURCES:
+        if not sum(map(is_word, said)) >= _LEAST or not 1 < len(given) <= _SOURCES:
             return None
         return Candidate(join_tokens(said), tuple(sorted(given, key=lambda source: (-given[source], source))))
 

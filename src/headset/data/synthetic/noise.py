@@ -21,7 +21,9 @@ _ALIKE: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 _SOUNDS_LIKE = {word: tuple(other for other in family if other != word) for family in _ALIKE for word in family}
 _FILLERS = ("um", "uh", "so", "well", "like", "er")
-_FUNCTION_WORDS = frozenset("a an the to of is are my i do does can on in for with it that".split())
+_FUNCTION_WORDS = frozenset(
+    ["a", "an", "the", "to", "of", "is", "are", "my", "i", "do", "does", "can", "on", "in", "for", "with", "it", "that"]
+)
 
 
 class Noise:
@@ -59,7 +61,7 @@ def type_hastily(text: str, random: Random) -> str:
 
 
 def mishear(text: str, random: Random) -> str:
-    """As a recogniser writes: no marks, no capitals, words for others that sound alike, fillers kept, small words lost."""
+    """As a recogniser writes: no marks or capitals, words that sound alike, fillers kept, small words lost."""
     heard: list[str] = []
     for token in split_tokens(text):
         word = token.lower()
@@ -76,7 +78,7 @@ def near_keys(letter: str) -> str:
     """Letters beside and above or below ``letter`` on a QWERTY keyboard.
 
     >>> near_keys("g")
-    'fhtv'
+    'fhtb'
     """
     for row, letters in enumerate(_ROWS):
         place = letters.find(letter)

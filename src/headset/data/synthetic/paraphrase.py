@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headset.data.synthetic.row import Candidate
-from headset.data.synthetic.token import END, is_word, join_tokens
+from headset.data.synthetic.token import END, in_case, is_word, join_tokens
 
 if TYPE_CHECKING:
     from random import Random
@@ -41,21 +41,18 @@ class Paraphrase:
         self._domain = domain
         self._neighbours = neighbours
 
-    def draw(self, intent: str, random: Random) -> Candidate | None:
+    def draw(self, intent: str, random: Random) -> Candidate:
         """See :class:`Generator`."""
         text, tokens = random.choice(self._domain.examples[intent])
         if random.random() < 0.5:
             tokens = turn_clauses(tokens)
         tokens = recontract(tokens, random)
-        changed = tuple(self._replaced(token, random) for token in tokens)
-        return None if changed == tokens and len(tokens) < 2 else Candidate(join_tokens(changed), (text,))
+        changed = tuple(self._replaced(word, random) for word in tokens)
+        return Candidate(join_tokens(changed), (text,))
 
-    def _replaced(self, token: str, random: Random) -> str:
-        near = self._neighbours.of(token) if random.random() < _SHARE else []
-        if not near:
-            return token
-        chosen = random.choice(near)
-        return chosen.capitalize() if token[0].isupper() and token != "I" else chosen
+    def _replaced(self, word: str, random: Random) -> str:
+        near = self._neighbours.of(word) if random.random() < _SHARE else []
+        return in_case(random.choice(near), word) if near else word
 
 
 def recontract(tokens: Tokens, random: Random) -> Tokens:
@@ -63,12 +60,12 @@ def recontract(tokens: Tokens, random: Random) -> Tokens:
     told: list[str] = []
     place = 0
     while place < len(tokens):
-        token = tokens[place].replace("’", "'")
+        word = tokens[place].replace("\u2019", "'")
         pair = tuple(one.lower() for one in tokens[place : place + 2])
-        if token.lower() in _CONTRACTIONS and random.random() < 0.5:
-            told += _as_first(_CONTRACTIONS[token.lower()], token)
+        if word.lower() in _CONTRACTIONS and random.random() < 0.5:
+            told += _as_first(_CONTRACTIONS[word.lower()], word)
         elif len(pair) == 2 and pair in _CONTRACTED and random.random() < 0.5:
-            told += _as_first((_CONTRACTED[pair],), token)
+            told += _as_first((_CONTRACTED[pair],), word)
             place += 1
         else:
             told.append(tokens[place])
@@ -87,7 +84,7 @@ def turn_clauses(tokens: Tokens) -> Tokens:
     >>> turn_clauses(("My", "card", "is", "gone", ".", "What", "now", "?"))
     ('What', 'now', '?', 'My', 'card', 'is', 'gone', '.')
     """
-    cuts = [place + 1 for place, token in enumerate(tokens[:-1]) if token in _CLAUSE]
+    cuts = [place + 1 for place, mark in enumerate(tokens[:-1]) if mark in _CLAUSE]
     cuts = [cut for cut in cuts if _words(tokens[:cut]) >= _LEAST_CLAUSE <= _words(tokens[cut:])]
     if not cuts:
         return tokens

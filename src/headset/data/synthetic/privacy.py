@@ -3,8 +3,8 @@
 A text is a near-copy when, case and marks apart,
 
 - it is at least as similar to one real text as :data:`SIMILAR`: 1 - Levenshtein distance / longer length; or
-- it shares a run of :data:`RUN` words with a real text, and fewer than :data:`CROWD` different real texts have that run.
-  What many people write is nobody's (the idea of k-anonymity: Sweeney, 2002).
+- it shares a run of :data:`RUN` words with a real text, and fewer than :data:`CROWD` different real texts have that
+  run. What many people write is nobody's (the idea of k-anonymity: Sweeney, 2002).
 
 Both are exact. The first looks only at real texts that share enough runs of three characters: one edit changes at
 most three of them (Gravano et al., "Approximate String Joins in a Database (Almost) for Free", VLDB 2001).

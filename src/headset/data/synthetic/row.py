@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from random import Random
 
 
 class Candidate(Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from headset.data.synthetic.domain import COMMON
 from headset.data.synthetic.row import Candidate
-from headset.data.synthetic.token import is_word, join_tokens
+from headset.data.synthetic.token import in_case, is_word, join_tokens
 
 if TYPE_CHECKING:
     from random import Random
@@ -62,10 +62,7 @@ class Slot:
             return "".join(random.choice("123456789" if place == 0 else "0123456789") for place in range(len(word)))
         family = _FAMILY.get(word) or self._fillers.get((left, right), ())
         others = [other for other in family if other != word]
-        if not others or (word not in _FAMILY and word not in family):
-            return token
-        chosen = random.choice(others)
-        return chosen.capitalize() if token[0].isupper() and token != "I" else chosen
+        return in_case(random.choice(others), token) if others else token
 
 
 def _fillers(domain: Domain) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Synthetic rows in the log: events of their own kind, so that no reader of turns or labels ever takes them for real."""
+"""Synthetic rows in the log: events of their own kind, so that no reader of turns or labels takes them for real."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_")
+_TOKEN = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[^\w\s]|_")
 _NO_SPACE_BEFORE = frozenset(".,!?;:)]}%…")
 _NO_SPACE_AFTER = frozenset("([{$£€#@/")
 _NEITHER = frozenset("/-–@_")
@@ -56,6 +56,15 @@ def words(text: str) -> list[str]:
 def is_word(token: str) -> bool:
     """Whether it is more than a mark."""
     return token[0].isalnum()
+
+
+def in_case(word: str, like: str) -> str:
+    """``word`` with a capital where ``like`` has one.
+
+    >>> in_case("march", "April"), in_case("we", "I")
+    ('March', 'we')
+    """
+    return word.capitalize() if like[0].isupper() and like.upper() != "I" else word
 
 
 def runs(tokens: Sequence[str], length: int) -> list[tuple[str, ...]]:
