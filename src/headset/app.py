@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from headset.backends.redis import RedisStore
     from headset.core.clock import Clock
     from headset.core.config import Config
+    from headset.data.synthetic.endpoint import Endpoint
     from headset.events.schema import FeaturesVerified
     from headset.features.audit import Audit
     from headset.features.catalogue import Catalogue
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from headset.training.search.job import Found
     from headset.training.search.request import SearchRequest
     from headset.training.search.space import Space
+    from headset.training.synthesis_job import SynthesisReport, SynthesisRequest
     from headset.twin.bot import BotVersion
     from headset.validation.context import Contender
     from headset.validation.run import ValidationReport, ValidationRequest
@@ -411,6 +413,26 @@ class Installation:
             progress=progress,
             code=code,
             limit_s=LIMIT_S if limit_s is None else limit_s,
+        )
+
+    def synthesize(
+        self, request: SynthesisRequest, endpoint: Endpoint | None, *, progress: Callable[[str, float], None]
+    ) -> SynthesisReport:
+        """Make synthetic rows for the rare intents of a dataset in the log, try them, and keep them if they help."""
+        from headset.data.dataset import check_dataset
+
+        check_dataset(self.log, request.dataset)  # before the training libraries are loaded, which takes seconds
+        from headset.training.synthesis_job import synthesize
+
+        return synthesize(
+            request,
+            log=self.log,
+            door=self.door,
+            vault=self.vault,
+            encoder=self.encoder,
+            clock=self.clock,
+            progress=progress,
+            endpoint=endpoint,
         )
 
     def train_risk(self, request: RiskRequest, *, progress: Callable[[str, float], None]) -> RiskReport:

@@ -24,8 +24,8 @@ from rich.text import Text
 
 from headset import __version__
 from headset.app import open_installation
-from headset.cli.data import data
 from headset.cli.data_bias import bias
+from headset.cli.data_synthesis import data
 from headset.cli.delivery import init, plan
 from headset.cli.encoders import encoders
 from headset.cli.feature_data import features

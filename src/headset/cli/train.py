@@ -18,6 +18,10 @@ def train_intent(
     *,
     data: Annotated[str, typer.Option("--data", help="Name of the data set to learn from.")],
     test: Annotated[str | None, typer.Option("--test", help="Name of the data set to measure on.")] = None,
+    synthetic: Annotated[
+        str | None,
+        typer.Option("--synthetic", help="Synthetic texts to learn from too; see 'headset data synthesize'."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
     precision: Annotated[
         float, typer.Option("--precision", min=0.5, max=0.999, help="Precision to keep when the bot answers.")
@@ -45,6 +49,7 @@ def train_intent(
     request = IntentRequest(
         dataset=data,
         test=test,
+        synthetic=synthetic,
         seed=seed,
         target_precision=precision,
         recipe=how if learner is None else with_learner(how, learner),

@@ -33,6 +33,7 @@ _OURS = (
     "HEADSET_GATES_",
     "HEADSET_TRACKING_",
     "HEADSET_TUNING_",
+    "HEADSET_SYNTHESIS_",
 )
 
 
@@ -166,6 +167,16 @@ class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     valid_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
 
 
+class SynthesisConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How synthetic texts are made.
+
+    Attributes:
+        key: Sent to the language model that ``headset data synthesize --endpoint`` names; none where empty.
+    """
+
+    key: str = ""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
@@ -183,6 +194,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     tuning: TuningConfig = TuningConfig()
     jobs: JobsConfig = JobsConfig()
     gates: GatesConfig = GatesConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
 
 
 _SECTIONS: dict[str, type[Struct]] = {
@@ -193,6 +205,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "tuning": TuningConfig,
     "jobs": JobsConfig,
     "gates": GatesConfig,
+    "synthesis": SynthesisConfig,
 }
 
 

@@ -109,6 +109,12 @@ def fingerprint(texts: Iterable[str], labels: Iterable[str]) -> str:
 
 def _unknown(log: Log, name: str) -> NotFound:
     known = ", ".join(list_datasets(log)) or "none"
+    if log.read(limit=1, types=("TextSynthesized",), source=f"synthetic:{name}"):
+        return NotFound(
+            "data",
+            f"{name[:40]!r} holds synthetic texts, which are only learned from beside real ones, and never measured on:"
+            f" 'headset train intent --data REAL --synthetic {name[:40]}'; real ones are: {known}",
+        )
     return NotFound("data", f"{name[:40]!r} holds no labelled text; import it first; there are: {known}")
 
 

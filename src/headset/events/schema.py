@@ -212,6 +212,20 @@ class LabelRecorded(Payload):
     rater: str | None = None
 
 
+class TextSynthesized(Payload):
+    """A text was made up for an intent out of customers' texts: it is no turn, and no truth to measure on.
+
+    ``sources`` are the texts it was made from, as ``CONVERSATION#TURN``. It is sealed under the keys of all
+    ``subjects`` who wrote them, one around the other, the first innermost: once one of them is erased, so is this.
+    """
+
+    text: Sealed
+    intent: str
+    generator: str
+    sources: list[str]
+    subjects: list[str]
+
+
 class ModelRegistered(Payload):
     """A trained model version entered the registry.
 
@@ -521,6 +535,7 @@ AnyPayload = (
     | ConversationEnded
     | OutcomeRecorded
     | LabelRecorded
+    | TextSynthesized
     | ModelRegistered
     | GateEvaluated
     | ValidationEnded

@@ -81,10 +81,19 @@ class Analysis:
 
 
 def out_of_fold(
-    analysis: Analysis, recipe: Recipe, encoder: Encoder, labels: NDArray[np.str_], unseen: NDArray[np.bool_], seed: int
+    analysis: Analysis,
+    recipe: Recipe,
+    encoder: Encoder,
+    labels: NDArray[np.str_],
+    unseen: NDArray[np.bool_],
+    seed: int,
+    seen: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
-    """Margins of the unseen rows by a head fitted to the others, and the labels its columns stand for."""
-    rows = np.flatnonzero(~unseen)
+    """Margins of the unseen rows by a head fitted to the seen, and the labels its columns stand for.
+
+    Seen are all others, unless ``seen`` says which.
+    """
+    rows = np.flatnonzero(~unseen if seen is None else seen)
     learned, asked = analysis.split(recipe, encoder, rows.tolist(), np.flatnonzero(unseen).tolist())
     head = TemperatureScaled(recipe.penalty, seed=seed).fit(learned, labels[rows])
     return head.decision_function(asked), head.classes_

@@ -21,6 +21,7 @@ from headset.training.calibration import assign_folds, choose_threshold, fit_tem
 from headset.training.pipeline import in_order
 from headset.training.recipe import SHIPPED
 from headset.training.sample import spread_rows
+from headset.training.split import are_learnable, learnable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
+    from headset.data.synthetic.row import SyntheticRow
     from headset.features.encoder import Encoder
     from headset.training.recipe import Recipe
     from headset.training.recording import Progress
@@ -107,8 +109,11 @@ def fit_intent(
     target_precision: float,
     progress: Progress,
     recipe: Recipe = SHIPPED,
+    synthetic: Sequence[SyntheticRow] = (),
 ) -> FittedIntent:
     """Fit the intent model; equal arguments give an equal model.
+
+    Synthetic rows are learned from, each only by fits that learn from all its sources; confidence comes from real ones.
 
     Args:
         texts: (n,) what customers wrote.
@@ -118,6 +123,7 @@ def fit_intent(
         target_precision: Precision the threshold is chosen for, in (0, 1).
         progress: Called with the name of the step and the share of it that is done.
         recipe: How the model is made.
+        synthetic: Made-up rows to learn from as well, of the intents in ``labels``.
 
     Raises:
         InvalidInput: too few texts or labels, or a precision out of range.
@@ -126,16 +132,19 @@ def fit_intent(
     truth = np.searchsorted(names, labels)
     generator = np.random.Generator(np.random.PCG64(seed))
     if len(texts) <= recipe.row_limit:
-        analysis = Analysis(texts)
-        margins = _out_of_fold(analysis, recipe, encoder, texts, labels, names, seed, progress)
+        added = learnable(synthetic, texts)
+        analysis = Analysis([*texts, *(row.text for row in added)])
+        margins = _out_of_fold(analysis, recipe, encoder, texts, labels, added, seed, progress)
         progress("fit the model", 0.0)
-        pipeline = analysis.fit(recipe, encoder, labels, seed=seed)
+        pipeline = analysis.fit(recipe, encoder, [*labels, *(row.label for row in added)], seed=seed)
         progress("fit the model", 1.0)
     else:
         learned, asked = spread_rows(texts, labels, recipe.row_limit, generator)
         progress("fit the model", 0.0)
-        pipeline = Analysis([texts[row] for row in learned]).fit(
-            recipe, encoder, [labels[row] for row in learned], seed=seed
+        real = [texts[row] for row in learned]
+        added = learnable(synthetic, real)
+        pipeline = Analysis([*real, *(row.text for row in added)]).fit(
+            recipe, encoder, [*(labels[row] for row in learned), *(row.label for row in added)], seed=seed
         )
         progress("fit the model", 1.0)
         margins = _ask(pipeline, [texts[row] for row in asked], names, progress)
@@ -166,16 +175,20 @@ def _out_of_fold(
     encoder: Encoder,
     texts: Sequence[str],
     labels: Sequence[str],
-    names: Sequence[str],
+    added: Sequence[SyntheticRow],
     seed: int,
     progress: Progress,
 ) -> NDArray[np.float64]:
-    """(n, k) margins of each row by a model that was fitted without the row."""
+    """(n, k) margins of each real row by a model that was fitted without it, and without rows made from it."""
     folds = assign_folds(texts, labels, FOLDS, np.random.Generator(np.random.PCG64(seed)))
-    margins, known = np.empty((len(texts), len(names))), np.array(labels)
+    names = sorted(set(labels))
+    margins, known = np.empty((len(texts), len(names))), np.array([*labels, *(row.label for row in added)])
     for fold in range(FOLDS):  # one after the other: the solver's random numbers are the process's, not a thread's
         progress("calibrate", fold / FOLDS)
-        found, columns = out_of_fold(analysis, recipe, encoder, known, folds == fold, seed)
+        made = are_learnable(added, [text for text, other in zip(texts, folds, strict=True) if other != fold])
+        unseen = np.concatenate([folds == fold, np.zeros(len(added), bool)])
+        seen = np.concatenate([folds != fold, np.array(made, bool)])
+        found, columns = out_of_fold(analysis, recipe, encoder, known, unseen, seed, seen)
         margins[folds == fold] = in_order(found, columns, names)
     progress("calibrate", 1.0)
     return margins

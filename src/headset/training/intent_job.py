@@ -17,7 +17,8 @@ from msgspec.structs import asdict, replace
 
 import headset
 from headset.core.errors import NotFound
-from headset.data.dataset import read_dataset
+from headset.data.dataset import fingerprint, read_dataset
+from headset.data.synthetic.store import read_synthetic
 from headset.events.schema import ModelRegistered
 from headset.registry.confusion import CONFUSION, observe
 from headset.registry.evidence import CHAMPION
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from headset.core.clock import Clock
     from headset.data.dataset import Dataset
+    from headset.data.synthetic.row import SyntheticRow
     from headset.events.log import Log
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
@@ -106,21 +108,22 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     """
     began, began_s = clock.now(), clock.monotonic()
     position = log.head()
-    data, split = _read(log, vault, request, progress)
+    data, synthetic, split = _read(log, vault, request, progress)
+    learned_fingerprint = _fingerprint(data, synthetic)
     progress("open MLflow", 0.0)
     with tracker_opening(home, tracking_uri) as opening, scratch(home) as folder:
         progress("open MLflow", 1.0)
         tell = failing_early(progress, opening)
         artifact = folder / "model"
         fit = _fitting(request, encoder, code or Path.cwd(), limit_s, folder, clock)
-        fitted, measured, sha256 = _make(data, split, encoder, fit, artifact, tell)
+        fitted, measured, sha256 = _make(data, synthetic, split, encoder, fit, artifact, tell)
         made = ModelRegistered(
             model=MODEL,
             version="",
             artifact_sha256=sha256,
             run_id="",
             dataset=request.dataset,
-            data_fingerprint=data.fingerprint,
+            data_fingerprint=learned_fingerprint,
             commit=commit,
             seed=request.seed,
             metrics=_metrics(measured, fitted),
@@ -154,8 +157,9 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         champion=rises,
         verdict=_verdict(known.version, reigning, measured, split),
         dataset=request.dataset,
-        data_fingerprint=data.fingerprint,
+        data_fingerprint=learned_fingerprint,
         rows=len(data.texts),
+        synthetic_rows=len(synthetic),
         labels=list(fitted.model.labels),
         tested_on=split.test_name,
         test_rows=len(split.test_texts),
@@ -201,23 +205,35 @@ def repeat_intent(
         InvalidInput: the data or a setting allows no training.
         StorageFailed: there is no room for the files.
     """
-    data, split = _read(log, vault, request, progress)
+    data, synthetic, split = _read(log, vault, request, progress)
     with scratch(home) as folder:
         fit = _fitting(request, encoder, code or Path.cwd(), LIMIT_S, folder, clock)
-        return _make(data, split, encoder, fit, folder / "model", progress).sha256
+        return _make(data, synthetic, split, encoder, fit, folder / "model", progress).sha256
 
 
-def _read(log: Log, vault: Vault, request: IntentRequest, progress: Progress) -> tuple[Dataset, Split]:
+def _read(
+    log: Log, vault: Vault, request: IntentRequest, progress: Progress
+) -> tuple[Dataset, tuple[SyntheticRow, ...], Split]:
     request.check()
     progress("read the data", 0.0)
     data = read_dataset(log, vault, request.dataset)
     check_trainable(data)
+    synthetic = () if request.synthetic is None else read_synthetic(log, vault, request.synthetic, data)
     if request.test is None:
-        split = hold_out(data, request.seed)
+        split = hold_out(data, request.seed, synthetic)
     else:
-        split = set_apart(data, _read_test(log, vault, request.test))
+        split = set_apart(data, _read_test(log, vault, request.test), synthetic)
     progress("read the data", 1.0)
-    return data, split
+    return data, synthetic, split
+
+
+def _fingerprint(data: Dataset, synthetic: Sequence[SyntheticRow]) -> str:
+    """Of all that is learned from."""
+    if not synthetic:
+        return data.fingerprint
+    return fingerprint(
+        [*data.texts, *(row.text for row in synthetic)], [*data.labels, *(row.label for row in synthetic)]
+    )
 
 
 def _fitting(
@@ -241,13 +257,24 @@ class _Made(NamedTuple):
 
 
 def _make(
-    data: Dataset, split: Split, encoder: Encoder, fit: Callable[..., Trained], artifact: Path, tell: Progress
+    data: Dataset,
+    synthetic: Sequence[SyntheticRow],
+    split: Split,
+    encoder: Encoder,
+    fit: Callable[..., Trained],
+    artifact: Path,
+    tell: Progress,
 ) -> _Made:
     """Fit, measure, where rows were held out fit again on all, and write the files."""
-    fitted = fit(split.texts, split.labels, progress=tell)
+    fitted = fit(split.texts, split.labels, synthetic=split.synthetic, progress=tell)
     measured = _measure(fitted.model, encoder, split, tell)
     if split.held_out:
-        fitted = fit(data.texts, data.labels, progress=lambda phase, part: tell(f"{phase} on all texts", part))
+        fitted = fit(
+            data.texts,
+            data.labels,
+            synthetic=synthetic,
+            progress=lambda phase, part: tell(f"{phase} on all texts", part),
+        )
     return _Made(fitted, measured, fitted.save(artifact, {CONFUSION: measured.confusion}))
 
 
@@ -260,7 +287,11 @@ def _read_test(log: Log, vault: Vault, name: str) -> Dataset:
 
 def _params(request: IntentRequest) -> dict[str, str]:
     recipe = {name: str(value) for name, value in asdict(request.recipe).items()}
-    return recipe | {"seed": str(request.seed), "target_precision": str(request.target_precision)}
+    return recipe | {
+        "seed": str(request.seed),
+        "target_precision": str(request.target_precision),
+        "synthetic": request.synthetic or "none",
+    }
 
 
 def _fit_built_in(
@@ -271,11 +302,19 @@ def _fit_built_in(
     *,
     seed: int,
     target_precision: float,
+    synthetic: Sequence[SyntheticRow],
     progress: Progress,
 ) -> Trained:
     """The built-in model, compiled."""
     fitted = fit_intent(
-        texts, labels, encoder, seed=seed, target_precision=target_precision, progress=progress, recipe=recipe
+        texts,
+        labels,
+        encoder,
+        seed=seed,
+        target_precision=target_precision,
+        synthetic=synthetic,
+        progress=progress,
+        recipe=recipe,
     )
     scorer = compile_scorer(fitted)
     return Trained(scorer, fitted.temperature, fitted.metrics, scorer.save)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headset.core.clock import Clock
+    from headset.data.synthetic.row import SyntheticRow
     from headset.registry.text_model import TextModel
     from headset.training.recording import Progress
 
@@ -80,6 +81,7 @@ def fit_learner(
     target_precision: float,
     clock: Clock,
     progress: Progress,
+    synthetic: Sequence[SyntheticRow] = (),
 ) -> Trained:
     """Fit a user's estimator; equal arguments and code give an equal model, if the estimator keeps to its seeds.
 
@@ -91,10 +93,15 @@ def fit_learner(
         target_precision: Precision the threshold is chosen for, in (0, 1).
         clock: For the time limit.
         progress: Called with the name of the step and the share of it that is done.
+        synthetic: Must be empty: which fold may learn from a made-up row is not told to a user's estimator.
 
     Raises:
-        InvalidInput: there is no such factory, or what it makes fails, stalls or gives no usable answer.
+        InvalidInput: there are synthetic rows, there is no such factory, or what it makes fails, stalls or gives no usable answer.
     """
+    if synthetic:
+        raise InvalidInput(
+            "synthetic", f"{len(synthetic)} rows cannot be learned from by a learner of your own; leave one of both out"
+        )
     names = tuple(sorted(set(labels)))
     truth = np.searchsorted(np.array(names), np.array(labels))
     folds = assign_folds(texts, labels, FOLDS, np.random.Generator(np.random.PCG64(seed)))

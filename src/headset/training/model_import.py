@@ -12,11 +12,10 @@ from msgspec.structs import asdict
 
 from headset.core.errors import ArtifactError, InvalidInput, ModelFailed
 from headset.events.schema import ModelRegistered
-from headset.registry.confusion import CONFUSION
+from headset.registry.confusion import CONFUSION, observe
 from headset.registry.output import Output
 from headset.registry.signature import TEXT_SIGNATURE
 from headset.training.calibration import NEVER, assign_folds, choose_threshold, precision_by_label
-from headset.registry.confusion import observe
 from headset.training.intent import measure
 
 if TYPE_CHECKING:

@@ -55,6 +55,7 @@ class IntentRequest(Struct, frozen=True, kw_only=True, tag="intent", tag_field="
     Attributes:
         dataset: Name of the data to learn from.
         test: Name of the data to measure on; None holds some rows out, and fits again on all once measured.
+        synthetic: Name of synthetic texts to learn from as well; never measured on.
         seed: Decides the split, the folds and the solver.
         target_precision: Share of texts above the abstention threshold whose intent should be right.
         recipe: How the model is made.
@@ -62,6 +63,7 @@ class IntentRequest(Struct, frozen=True, kw_only=True, tag="intent", tag_field="
 
     dataset: str
     test: str | None = None
+    synthetic: str | None = None
     seed: int = 0
     target_precision: float = 0.95
     recipe: Recipe = SHIPPED

@@ -31,6 +31,7 @@ class TrainingReport(Struct, frozen=True):
         dataset: What it learned from.
         data_fingerprint: Of ``dataset``.
         rows: Texts in ``dataset``.
+        synthetic_rows: Made-up texts it learned from as well.
         labels: The intents it tells apart.
         tested_on: What it was measured on.
         test_rows: Texts it was measured on.
@@ -54,6 +55,7 @@ class TrainingReport(Struct, frozen=True):
     dataset: str
     data_fingerprint: str
     rows: int
+    synthetic_rows: int
     labels: list[str]
     tested_on: str
     test_rows: int
@@ -83,6 +85,8 @@ def _rows(report: TrainingReport) -> Iterator[tuple[str, str]]:
     low, high = metrics["accuracy_low"], metrics["accuracy_high"]
     yield "model", f"{report.model} version {report.version}" + (", the champion" if report.champion else "")
     yield "learned from", f"{report.rows} texts of {len(report.labels)} intents in {report.dataset!r}"
+    if report.synthetic_rows:
+        yield "", f"and {report.synthetic_rows} synthetic ones, never measured on"
     yield "measured on", f"{report.test_rows} texts: {report.tested_on}"
     if report.refitted:
         yield "", "then fitted again on all texts; the figures are those of the fit before"
