@@ -24,7 +24,7 @@ from headset.data.quality.table import LabelledTable
 from headset.data.quality.volume import check_freshness, check_volume, check_volume_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from headset.data.quality.limit import Limits
     from headset.features.encoder import Encoder
@@ -42,6 +42,9 @@ class Beside(Struct, frozen=True, kw_only=True):
     test: LabelledTable | None = None
     reference: LabelledTable | None = None
     champion: tuple[str, ...] | None = None
+
+
+ALONE = Beside()
 
 
 class DataReport(Struct, frozen=True, kw_only=True):
@@ -79,8 +82,9 @@ def check_data(
     *,
     encoder: Encoder,
     now: int,
-    beside: Beside = Beside(),
+    beside: Beside = ALONE,
     limits: Limits = SHIPPED,
+    only: Collection[str] | None = None,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> DataReport:
@@ -92,36 +96,38 @@ def check_data(
         now: Microseconds since the epoch.
         beside: What it is compared with.
         limits: Of all checks.
+        only: Names of the checks to run; all when left out.
         seed: Of folds and samples.
         progress: Called with the fraction done.
     """
     test, reference, champion = beside.test, beside.reference, beside.champion
-    checks: tuple[Callable[[], Finding], ...] = (
-        lambda: check_schema(table, limits.schema),
-        lambda: check_empty(table, limits.empty),
-        lambda: check_ranges(table, limits.ranges, now=now),
-        lambda: check_labels(table, limits.labels),
-        lambda: check_rarest(table, limits.rarest),
-        lambda: check_unseen(table, limits.unseen, reference=reference, champion=champion, test=test),
-        lambda: check_vanished(table, limits.vanished, reference=reference),
-        lambda: check_balance(table, limits.balance, reference=reference),
-        lambda: check_duplicates(table, limits.duplicates),
-        lambda: check_near_duplicates(table, limits.near_duplicates),
-        lambda: check_conflicts(table, limits.conflicts),
-        lambda: check_label_noise(table, limits, reference=reference, encoder=encoder, seed=seed),
-        lambda: check_leakage(table, limits.leakage, test=test),
-        lambda: check_near_leakage(table, limits.near_leakage, test=test),
-        lambda: check_language(table, limits.language, reference=reference),
-        lambda: check_outliers(table, limits.outliers, reference=reference, encoder=encoder, seed=seed),
-        lambda: check_volume(table, limits.volume),
-        lambda: check_volume_change(table, limits.volume_change, reference=reference),
-        lambda: check_freshness(table, limits.freshness, now=now),
-    )
+    checks: dict[str, Callable[[], Finding]] = {
+        "schema": lambda: check_schema(table, limits.schema),
+        "empty": lambda: check_empty(table, limits.empty),
+        "ranges": lambda: check_ranges(table, limits.ranges, now=now),
+        "labels": lambda: check_labels(table, limits.labels),
+        "rarest": lambda: check_rarest(table, limits.rarest),
+        "unseen": lambda: check_unseen(table, limits.unseen, reference=reference, champion=champion, test=test),
+        "vanished": lambda: check_vanished(table, limits.vanished, reference=reference),
+        "balance": lambda: check_balance(table, limits.balance, reference=reference),
+        "duplicates": lambda: check_duplicates(table, limits.duplicates),
+        "near_duplicates": lambda: check_near_duplicates(table, limits.near_duplicates),
+        "conflicts": lambda: check_conflicts(table, limits.conflicts),
+        "label_noise": lambda: check_label_noise(table, limits, reference=reference, encoder=encoder, seed=seed),
+        "leakage": lambda: check_leakage(table, limits.leakage, test=test),
+        "near_leakage": lambda: check_near_leakage(table, limits.near_leakage, test=test),
+        "language": lambda: check_language(table, limits.language, reference=reference),
+        "outliers": lambda: check_outliers(table, limits.outliers, reference=reference, encoder=encoder, seed=seed),
+        "volume": lambda: check_volume(table, limits.volume),
+        "volume_change": lambda: check_volume_change(table, limits.volume_change, reference=reference),
+        "freshness": lambda: check_freshness(table, limits.freshness, now=now),
+    }
+    wanted = [name for name in checks if only is None or name in only]
     findings = []
-    for number, check in enumerate(checks, start=1):
-        findings.append(check())
+    for number, name in enumerate(wanted, start=1):
+        findings.append(checks[name]())
         if progress is not None:
-            progress(number / len(checks))
+            progress(number / len(wanted))
     marks = {finding.mark for finding in findings}
     return DataReport(
         name=table.name,

@@ -8,6 +8,7 @@ all but impossible: the rest are mostly intents that are hard to tell apart.
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,8 @@ _PENALTY = 1.0
 _IMPOSSIBLE = 0.02
 _LEAST_ROWS = 60
 _HASHED = 512
+_ERRORS = 2.0
+"""Standard errors of a rise that chance is given."""
 
 
 def check_label_noise(
@@ -45,8 +48,8 @@ def check_label_noise(
 ) -> Finding:
     """Labels that a model, trained on the other rows, holds for all but impossible.
 
-    With a reference, what counts is how many more they are than in as many of its rows: intents differ in how well
-    they can be told apart, and the reference's were accepted.
+    With a reference, what counts is how many more they are than in as many of its rows, beyond two standard errors:
+    intents differ in how well they can be told apart, and the reference's were accepted.
     """
     rows = _learnable(table, LOOKED_AT, seed)
     if rows is None:
@@ -67,12 +70,14 @@ def check_label_noise(
     if before is None or limits.label_noise.judge(value) == "fail":
         return judged("label_noise", limits.label_noise, value, told, unit="of labels", rows=ids, parts=parts)
     usual = len(_impossible(before, encoder, seed)) / before.height
+    middle = (value + usual) / 2
+    error = sqrt(middle * (1 - middle) * (1 / rows.height + 1 / before.height))
     return judged(
         "label_noise",
         limits.label_noise_rise,
-        max(value - usual, 0.0),
+        max(value - usual - _ERRORS * error, 0.0),
         f"{told} ({value:.1%}), in the reference {usual:.1%}",
-        unit="of labels more than in the reference",
+        unit="of labels more than in the reference, beyond chance",
         rows=ids,
         parts=parts,
     )

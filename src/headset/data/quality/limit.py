@@ -98,7 +98,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         near_duplicates: Ratio of different texts that are nearly an earlier one.
         conflicts: Ratio of rows whose text bears another label elsewhere.
         label_noise: Ratio of labels that a model, trained on the other rows, holds for all but impossible.
-        label_noise_rise: How much more that is than in as many rows of the reference.
+        label_noise_rise: How much more that is than in as many rows of the reference, beyond chance.
         leakage: Ratio of test rows whose text is in the data.
         near_leakage: Ratio of test rows that are nearly a text of the data.
         language: Ratio of texts in another language than stated or expected.
@@ -120,11 +120,11 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     near_duplicates: SimilarCeiling = SimilarCeiling(warn=0.1, fail=0.2)
     conflicts: Ceiling = Ceiling(warn=0.002, fail=0.02, owner=DESIGN)
     label_noise: Ceiling = Ceiling(warn=0.08, fail=0.15, owner=DESIGN)
-    label_noise_rise: Ceiling = Ceiling(warn=0.015, fail=0.025, owner=DESIGN)
+    label_noise_rise: Ceiling = Ceiling(warn=0.003, fail=0.01, owner=DESIGN)
     leakage: Ceiling = Ceiling(warn=0.01, fail=0.05)
     near_leakage: SimilarCeiling = SimilarCeiling(warn=0.05, fail=0.15, similarity=0.85)
     language: LanguageCeiling = LanguageCeiling(warn=0.02, fail=0.05)
-    outliers: Ceiling = Ceiling(warn=0.02, fail=0.04)
+    outliers: Ceiling = Ceiling(warn=0.015, fail=0.03)
     volume: Floor = Floor(warn=500, fail=60)
     volume_change: Floor = Floor(warn=0.7, fail=0.5)
     freshness: Ceiling = Ceiling(warn=180, fail=730)

@@ -72,9 +72,11 @@ class _Finder:
         self._encoder = encoder
         grams, counts = np.unique(np.concatenate([shingles(text) for text in texts]), return_counts=True)
         self._common = grams[counts > max(1, len(texts) // 2_000)]
-        self._pca = PCA(_DIRECTIONS, random_state=seed, svd_solver="randomized").fit(encoder.encode(texts[:_FITTED]))
+        self._pca = PCA(n_components=_DIRECTIONS, random_state=seed, svd_solver="randomized").fit(
+            encoder.encode(texts[:_FITTED])
+        )
         measured = self._measure(texts)
-        self._forest = IsolationForest(_TREES, random_state=seed).fit(measured[:_FITTED])
+        self._forest = IsolationForest(n_estimators=_TREES, random_state=seed).fit(measured[:_FITTED])
         scores = -self._forest.score_samples(measured)
         middle = float(np.median(scores))
         self.cut = middle + _SPREADS * 1.4826 * float(np.median(np.abs(scores - middle)))

@@ -154,7 +154,9 @@ def read_table(
             building.add((place, text, label, event.event_time, None, None, turn.queue, turn.segment))
     table = building.table()
     started = _events(log, "ConversationStarted", source, lambda at: told((2 + at / head) / 3))
-    return _with_conversations(table, started)
+    found = _with_conversations(table, started)
+    told(1.0)
+    return found
 
 
 def text_key(text: str) -> int:
