@@ -24,7 +24,7 @@ from headset.twin.world import make_world
         ("Waarom is mijn kaart nog niet aangekomen?", "nl"),
         ("Dlaczego moja karta jeszcze nie jest u mnie?", "pl"),
         ("Varför har jag inte fått mitt kort?", "sv"),
-        ("Kartım neden daha gelmedi, benim için çok önemli", "tr"),
+        ("Neden daha gelmedi, benim için çok önemli", "tr"),
         ("Почему моя карта не пришла?", "ru"),
         ("カードはどこですか", "ja"),
         ("我的卡在哪里", "zh"),

@@ -29,7 +29,7 @@ def test_what_a_file_leaves_out_stays_as_shipped():
     ],
 )
 def test_a_mistake_in_a_file_is_named(text, problem):
-    with pytest.raises(InvalidInput, match="limits: mine.toml") as raised:
+    with pytest.raises(InvalidInput, match=r"limits: mine\.toml") as raised:
         read_limits_text(text, "mine.toml")
     assert problem in str(raised.value)
 

@@ -17,7 +17,8 @@ from headset.events.schema import Event, LabelRecorded
 def dialogue(write, import_as):
     line = (
         '{"conversation_id": "c1", "language": "de", "channel": "email", "queue": "billing", '
-        '"started": "2026-03-01T10:00:00Z", "turns": [{"speaker": "customer", "text": "Was kostet das?", "intent": "fee"}, '
+        '"started": "2026-03-01T10:00:00Z", "turns": ['
+        '{"speaker": "customer", "text": "Was kostet das?", "intent": "fee"}, '
         '{"speaker": "agent", "text": "Nichts."}]}\n'
     )
     import_as("jsonl", write(line))

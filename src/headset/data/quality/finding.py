@@ -56,11 +56,13 @@ def judged(
     unit: str = "of rows",
     rows: Sequence[str] = (),
     parts: Mapping[str, float] | None = None,
+    blocks: bool = True,
 ) -> Finding:
-    """A finding whose mark is what the limit says of the value."""
+    """A finding whose mark is what the limit says of the value; where it does not block, it warns at most."""
+    mark = limit.judge(value)
     return Finding(
         check=check,
-        mark=limit.judge(value),
+        mark=mark if blocks or mark != "fail" else "warn",
         owner=limit.owner,
         value=float(value),
         unit=unit,

@@ -38,14 +38,12 @@ def check_language(table: LabelledTable, limit: LanguageCeiling, *, reference: L
     if guessed:
         expected, source = {Counter(detected for _, _, detected in found).most_common(1)[0][0]}, "most frequent"
     wrong = [
-        (place, detected)
+        (place, stated, detected)
         for place, stated, detected in found
         if (detected != stated[:2].lower() if stated else detected not in expected)
     ]
     value = len(wrong) / len(found)
-    if guessed and not any(stated for _, stated, _ in found):
-        value = min(value, limit.fail)
-    counts = Counter(detected for _, detected in wrong)
+    counts = Counter(detected for _, _, detected in wrong)
     beside = f"stated, or else {source} ({', '.join(sorted(expected))})"
     return judged(
         "language",
@@ -53,8 +51,9 @@ def check_language(table: LabelledTable, limit: LanguageCeiling, *, reference: L
         value,
         f"{len(wrong)} of {len(found)} texts are in another language than {beside}",
         unit="of texts long enough to tell",
-        rows=[place for place, _ in wrong],
+        rows=[place for place, _, _ in wrong],
         parts=dict(counts.most_common()),
+        blocks=not guessed or limit.judge(sum(bool(stated) for _, stated, _ in wrong) / len(found)) == "fail",
     )
 
 
