@@ -46,10 +46,10 @@ _SMALL_WORDS: Mapping[str, str] = {
     "pl": "i w we z ze na do od za po o u nie jest są był była było to ten ta te mam ma mamy mnie mi mój moja moje się "
     "co jak kiedy gdzie dlaczego czy że ale lub albo bo jeśli już jeszcze tylko bardzo przez dla przy który która "
     "które proszę mogę może można być",
-    "tr": "bir ve bu şu o ben sen biz siz benim bana beni için ile ama veya değil var yok mi mı mu mü ne neden nasıl "
+    "tr": "bir ve bu şu o ben sen biz siz benim bana beni için ile ama veya değil var yok mi mu mü ne neden "
     "nerede ne zaman kim çok daha en gibi kadar sonra önce her hiç olarak olan oldu lütfen şey",
-    "sv": "och är var jag du han hon vi ni det den de en ett min mitt mina mig inte ingen att av med på för från till i "
-    "om men eller när hur vad var varför vem kan har hade ska vill som så också bara eller detta denna",
+    "sv": "och är var jag du han hon vi ni det den de en ett min mitt mina mig inte ingen att av med på för från "
+    "till i om men eller när hur vad var varför vem kan har hade ska vill som så också bara eller detta denna",
 }
 
 _LANGUAGES_OF: dict[str, tuple[str, ...]] = {}

@@ -89,6 +89,7 @@ def profile_data(table: LabelledTable) -> DataProfile:
     spread = Counter(word for each in words for word in set(each) if len(word) > 2)
     keys = table.keys[table.keys != 0]
     times = frame["time"].drop_nulls()
+    times = times.filter((times >= 0) & (times < _END))
     return DataProfile(
         name=table.name,
         rows=table.rows,
@@ -106,8 +107,8 @@ def profile_data(table: LabelledTable) -> DataProfile:
         channels=_counts(frame["channel"]),
         queues=_counts(frame["queue"]),
         attributes=_counts(frame["attributes"].str.split(",").explode(empty_as_null=True, keep_nulls=True)),
-        first_time=None if times.is_empty() else iso(int(times.min())),
-        last_time=None if times.is_empty() else iso(int(times.max())),
+        first_time=None if times.is_empty() else iso(min(times)),
+        last_time=None if times.is_empty() else iso(max(times)),
         days=_days(times),
     )
 
@@ -130,5 +131,5 @@ def _counts(values: pl.Series) -> dict[str, int]:
 
 
 def _days(times: pl.Series) -> dict[str, int]:
-    days = Counter(iso(time)[:10] for time in times if 0 <= time < _END)
+    days = Counter(iso(time)[:10] for time in times)
     return dict(sorted(days.items()))

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from headset.core.errors import InvalidInput, TextErased
 from headset.data.dataset import check_dataset
@@ -23,8 +24,6 @@ from headset.events.schema import ConversationStarted, LabelRecorded, TurnReceiv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    from numpy.typing import NDArray
 
     from headset.events.log import Log
     from headset.events.schema import Event
@@ -155,7 +154,9 @@ def read_table(
             building.add((place, text, label, event.event_time, None, None, turn.queue, turn.segment))
     table = building.table()
     started = _events(log, "ConversationStarted", source, lambda at: told((2 + at / head) / 3))
-    return _with_conversations(table, started)
+    found = _with_conversations(table, started)
+    told(1.0)
+    return found
 
 
 def text_key(text: str) -> int:
