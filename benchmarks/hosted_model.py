@@ -104,7 +104,7 @@ def main() -> None:
         "unit": "times the time per turn of the same estimator in this process",
         "target": TARGET,
         "holds": ratio <= TARGET,
-        "baseline": f"the estimator here, {statistics.median(local):.2f} ms; compiled, {statistics.median(compiled):.2f} ms",
+        "baseline": f"estimator here {statistics.median(local):.2f} ms, compiled {statistics.median(compiled):.2f} ms",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "seed": SEED,
     }
