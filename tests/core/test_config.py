@@ -6,7 +6,17 @@ import pytest
 from msgspec import NODEFAULT
 from msgspec.structs import fields
 
-from headset.core.config import Config, DecisionConfig, FeaturesConfig, JobsConfig, LogConfig, ServerConfig, load_config
+from headset.core.config import (
+    Config,
+    DecisionConfig,
+    FeaturesConfig,
+    GatesConfig,
+    JobsConfig,
+    LogConfig,
+    ServerConfig,
+    TuningConfig,
+    load_config,
+)
 from headset.core.errors import InvalidInput
 
 
@@ -81,7 +91,7 @@ def test_every_setting_is_documented_with_its_default(root):
     page = (root / "docs" / "configuration.md").read_text("utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
     documented = {name.strip(" `"): default.strip(" `") for name, default in rows}
-    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig, JobsConfig)
+    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig, JobsConfig, GatesConfig, TuningConfig)
     settings = [field for section in sections for field in fields(section)]
     shown = {
         field.name: _toml(field.default_factory() if field.default is NODEFAULT else field.default)
