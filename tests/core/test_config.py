@@ -14,6 +14,7 @@ from headset.core.config import (
     JobsConfig,
     LogConfig,
     ServerConfig,
+    SynthesisConfig,
     TuningConfig,
     load_config,
 )
@@ -91,7 +92,16 @@ def test_every_setting_is_documented_with_its_default(root):
     page = (root / "docs" / "configuration.md").read_text("utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
     documented = {name.strip(" `"): default.strip(" `") for name, default in rows}
-    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig, JobsConfig, GatesConfig, TuningConfig)
+    sections = (
+        ServerConfig,
+        DecisionConfig,
+        LogConfig,
+        FeaturesConfig,
+        JobsConfig,
+        GatesConfig,
+        TuningConfig,
+        SynthesisConfig,
+    )
     settings = [field for section in sections for field in fields(section)]
     shown = {
         field.name: _toml(field.default_factory() if field.default is NODEFAULT else field.default)

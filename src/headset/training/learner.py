@@ -96,7 +96,8 @@ def fit_learner(
         synthetic: Must be empty: which fold may learn from a made-up row is not told to a user's estimator.
 
     Raises:
-        InvalidInput: there are synthetic rows, there is no such factory, or what it makes fails, stalls or gives no usable answer.
+        InvalidInput: there are synthetic rows, or no such factory, or what it makes fails, stalls or gives no usable
+            answer.
     """
     if synthetic:
         raise InvalidInput(
