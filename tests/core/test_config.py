@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import fields
 
-from headset.core.config import Config, DecisionConfig, FeaturesConfig, LogConfig, ServerConfig, load_config
+from headset.core.config import (
+    Config,
+    DecisionConfig,
+    FeaturesConfig,
+    LogConfig,
+    ServerConfig,
+    SynthesisConfig,
+    load_config,
+)
 from headset.core.errors import InvalidInput
 
 
@@ -78,7 +86,7 @@ def test_every_setting_is_documented_with_its_default(root):
     page = (root / "docs" / "configuration.md").read_text("utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
     documented = {name.strip(" `"): default.strip(" `") for name, default in rows}
-    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig)
+    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig, SynthesisConfig)
     settings = [field for section in sections for field in fields(section)]
     shown = {field.name: _toml(field.default) for field in settings}
     assert documented == {"tracking_uri": '""', **shown}
