@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from headset.training.recipe import IntentRequest, Recipe, RiskRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
+    from headset.training.search.job import Found
+    from headset.training.search.request import SearchRequest
+    from headset.training.search.space import Space
     from headset.twin.bot import BotVersion
 
 HOME_VARIABLE = "HEADSET_HOME"
@@ -360,6 +363,67 @@ class Installation:
                 "service", f"{scorer.service!r} {scorer.service_version} was never applied here; train the model again"
             )
         return self.catalogue.resolve(service)
+
+    def encoders(self) -> dict[str, Callable[[], Encoder]]:
+        """What gives each encoder that is installed, by the name a recipe calls it."""
+        return {"static": lambda: self.encoder}
+
+    def tune(
+        self,
+        request: SearchRequest,
+        space: Space | None,
+        *,
+        name: str,
+        trials: int,
+        workers: int,
+        timeout_s: float | None,
+        progress: Callable[[str, float], None],
+        say: Callable[[str], None],
+    ) -> Found:
+        """Search for a recipe of intent models, in ``space`` or in all that is usual."""
+        from headset.data.dataset import check_dataset
+        from headset.supervisor import start_child
+
+        for each in (request.dataset, *([request.test] if request.test is not None else [])):
+            check_dataset(self.log, each)
+        from headset.training.search.job import search_recipe
+        from headset.training.search.space import shipped_space
+
+        encoders = self.encoders()
+        return search_recipe(
+            log=self.log,
+            vault=self.vault,
+            encoders=encoders,
+            home=self.config.home,
+            storage=self.config.tuning.storage,
+            tracking_uri=self.config.tracking_uri,
+            request=request,
+            space=space or shipped_space(tuple(encoders)),
+            name=name,
+            trials=trials,
+            workers=workers,
+            timeout_s=timeout_s,
+            start=lambda: start_child(self.config, os.environ, "tune", "join", "--", name),
+            uid=str(self.ids.new()),
+            commit=current_commit(Path.cwd()),
+            clock=self.clock,
+            progress=progress,
+            say=say,
+        )
+
+    def join_tune(self, name: str) -> int:
+        """Work for the search of this name; gives how many trials were made."""
+        from headset.training.search.job import join_search
+
+        return join_search(
+            log=self.log,
+            vault=self.vault,
+            encoders=self.encoders(),
+            home=self.config.home,
+            storage=self.config.tuning.storage,
+            name=name,
+            pid=os.getpid(),
+        )
 
     def text_model(self, known: ModelVersion) -> TextModel:
         """A registered intent model, ready to score.

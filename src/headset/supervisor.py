@@ -176,7 +176,7 @@ class Processes:
     """Child processes that live and die together, and end when this process does."""
 
     def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
-        self._environ = {**environ, HOME_VARIABLE: str(config.home), _ENDS_WITH_INPUT: "1"}
+        self._environ = _child_environ(config, environ)
         self._patience_s = config.server.drain_s + _INSIST_S
         self._vital: dict[str, subprocess.Popen[bytes]] = {}
         self._optional: dict[str, subprocess.Popen[bytes]] = {}
@@ -184,13 +184,7 @@ class Processes:
     def start(self, *arguments: str, vital: bool = True) -> None:
         """Run ``headset ARGUMENTS`` as a child; what it prints goes to standard error."""
         children = self._vital if vital else self._optional
-        children[" ".join(arguments)] = subprocess.Popen(
-            [*_PROGRAM, *arguments],
-            env=self._environ,
-            stdin=subprocess.PIPE,
-            stdout=2,
-            start_new_session=True,
-        )
+        children[" ".join(arguments)] = _start(self._environ, *arguments)
 
     def ended(self) -> str | None:
         """Name and code of a vital child that has ended, if any has."""
@@ -219,6 +213,21 @@ class Processes:
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
             _release(child)
+
+
+def start_child(config: Config, environ: Mapping[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    """Run ``headset ARGUMENTS`` on the same home in a child that ends when this process does."""
+    return _start(_child_environ(config, environ), *arguments)
+
+
+def _child_environ(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
+    return {**environ, HOME_VARIABLE: str(config.home), _ENDS_WITH_INPUT: "1"}
+
+
+def _start(environ: Mapping[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*_PROGRAM, *arguments], env=environ, stdin=subprocess.PIPE, stdout=2, start_new_session=True
+    )
 
 
 def _told(name: str, child: subprocess.Popen[bytes]) -> str:

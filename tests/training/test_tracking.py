@@ -7,7 +7,8 @@ import pytest
 
 from headset.core.errors import StorageFailed
 from headset.training.intent_job import SIGNATURE
-from headset.training.tracking import Portable, Run, Tracker, mlflow, without_password
+from headset.training.recording import without_password
+from headset.training.tracking import Portable, Run, Tracker, mlflow
 
 CODE = """
 import pandas as pd

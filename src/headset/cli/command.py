@@ -47,6 +47,7 @@ from headset.cli.terminal import (
     tell,
 )
 from headset.cli.train import train
+from headset.cli.tune import tune
 from headset.cli.twin import KEY_VARIABLE, twin
 from headset.core.clock import iso
 from headset.core.errors import AccessDenied, HeadsetError, InvalidInput, StorageFailed
@@ -73,6 +74,7 @@ app.command(name="plan")(plan)
 app.add_typer(data, name="data")
 data.command(epilog="Example: headset data bias reviewed --by language,channel --html bias.html")(bias)
 app.add_typer(train, name="train")
+app.add_typer(tune, name="tune")
 app.add_typer(models, name="models")
 app.add_typer(encoders, name="encoders")
 app.add_typer(features, name="features")

@@ -24,7 +24,14 @@ Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 ModelName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,63}\Z")]
 Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
 
-_OURS = ("HEADSET_SERVER_", "HEADSET_DECISION_", "HEADSET_LOG_", "HEADSET_FEATURES_", "HEADSET_TRACKING_")
+_OURS = (
+    "HEADSET_SERVER_",
+    "HEADSET_DECISION_",
+    "HEADSET_LOG_",
+    "HEADSET_FEATURES_",
+    "HEADSET_TRACKING_",
+    "HEADSET_TUNING_",
+)
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +112,16 @@ class FeaturesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_ms: Milliseconds = 50.0
 
 
+class TuningConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where searches keep their studies.
+
+    Attributes:
+        storage: URL of a database that Optuna takes, ``postgresql://…``; empty means ``optuna.db`` inside ``home``.
+    """
+
+    storage: str = ""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
@@ -119,6 +136,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     decision: DecisionConfig = DecisionConfig()
     log: LogConfig = LogConfig()
     features: FeaturesConfig = FeaturesConfig()
+    tuning: TuningConfig = TuningConfig()
 
 
 _SECTIONS: dict[str, type[Struct]] = {
@@ -126,6 +144,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "decision": DecisionConfig,
     "log": LogConfig,
     "features": FeaturesConfig,
+    "tuning": TuningConfig,
 }
 
 

@@ -1,10 +1,13 @@
-"""Fitting the intent model: out-of-fold margins for calibration first, then the model on all rows."""
+"""Fitting the intent model: margins of rows it has not seen give it confidence.
+
+Up to the recipe's limit of rows, each is left out of one of three fits, and then the model is fitted to all. Beyond
+it, the model is fitted to as many rows as the limit says, and calibrated on others: one fit instead of four.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,21 +16,25 @@ from scipy.special import softmax
 
 from headset.core.errors import InvalidInput
 from headset.stats.classification import accuracy, confusion_matrix, expected_calibration_error, macro_f1
+from headset.training.analysis import Analysis, out_of_fold
 from headset.training.calibration import assign_folds, choose_threshold, fit_temperature
-from headset.training.pipeline import build_pipeline, margins_of
+from headset.training.pipeline import in_order
 from headset.training.recipe import SHIPPED
+from headset.training.sample import spread_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
     from headset.features.encoder import Encoder
     from headset.training.recipe import Recipe
+    from headset.training.recording import Progress
 
 FOLDS = 3
 _FEWEST_TEXTS = 50
+_ASKED_AT_ONCE = 2_048
 
 
 class Metrics(Struct, frozen=True):
@@ -98,7 +105,7 @@ def fit_intent(
     *,
     seed: int,
     target_precision: float,
-    progress: Callable[[str, float], None],
+    progress: Progress,
     recipe: Recipe = SHIPPED,
 ) -> FittedIntent:
     """Fit the intent model; equal arguments give an equal model.
@@ -117,15 +124,27 @@ def fit_intent(
     """
     names = _check(labels, target_precision)
     truth = np.searchsorted(names, labels)
-    margins = _out_of_fold(texts, labels, partial(build_pipeline, encoder, recipe, seed=seed), names, seed, progress)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    if len(texts) <= recipe.row_limit:
+        analysis = Analysis(texts)
+        margins = _out_of_fold(analysis, recipe, encoder, texts, labels, names, seed, progress)
+        progress("fit the model", 0.0)
+        pipeline = analysis.fit(recipe, encoder, labels, seed=seed)
+        progress("fit the model", 1.0)
+    else:
+        learned, asked = spread_rows(texts, labels, recipe.row_limit, generator)
+        progress("fit the model", 0.0)
+        pipeline = Analysis([texts[row] for row in learned]).fit(
+            recipe, encoder, [labels[row] for row in learned], seed=seed
+        )
+        progress("fit the model", 1.0)
+        margins = _ask(pipeline, [texts[row] for row in asked], names, progress)
+        truth = truth[asked]
     temperature = fit_temperature(margins, truth)
     probabilities = softmax(margins / temperature, axis=1)
     right = probabilities.argmax(axis=1) == truth
     threshold = choose_threshold(probabilities.max(axis=1), right, target_precision)
-    progress("fit the model", 0.0)
-    pipeline = build_pipeline(encoder, recipe, seed=seed).fit(list(texts), list(labels))
     pipeline.set_params(head__temperature=temperature)
-    progress("fit the model", 1.0)
     return FittedIntent(pipeline, temperature, threshold, measure(probabilities, truth, threshold))
 
 
@@ -142,20 +161,32 @@ def _check(labels: Sequence[str], target_precision: float) -> list[str]:
 
 
 def _out_of_fold(
+    analysis: Analysis,
+    recipe: Recipe,
+    encoder: Encoder,
     texts: Sequence[str],
     labels: Sequence[str],
-    build: Callable[[], Pipeline],
     names: Sequence[str],
     seed: int,
-    progress: Callable[[str, float], None],
+    progress: Progress,
 ) -> NDArray[np.float64]:
     """(n, k) margins of each row by a model that was fitted without the row."""
     folds = assign_folds(texts, labels, FOLDS, np.random.Generator(np.random.PCG64(seed)))
-    margins = np.empty((len(texts), len(names)))
+    margins, known = np.empty((len(texts), len(names))), np.array(labels)
     for fold in range(FOLDS):  # one after the other: the solver's random numbers are the process's, not a thread's
         progress("calibrate", fold / FOLDS)
-        seen, unseen = np.flatnonzero(folds != fold).tolist(), np.flatnonzero(folds == fold).tolist()
-        pipeline = build().fit([texts[row] for row in seen], [labels[row] for row in seen])
-        margins[unseen] = margins_of(pipeline, [texts[row] for row in unseen], names)
+        found, columns = out_of_fold(analysis, recipe, encoder, known, folds == fold, seed)
+        margins[folds == fold] = in_order(found, columns, names)
+    progress("calibrate", 1.0)
+    return margins
+
+
+def _ask(pipeline: Pipeline, texts: Sequence[str], names: Sequence[str], progress: Progress) -> NDArray[np.float64]:
+    """(n, k) margins of texts the pipeline has not seen, some at a time."""
+    margins = np.empty((len(texts), len(names)))
+    for start in range(0, len(texts), _ASKED_AT_ONCE):
+        progress("calibrate", start / len(texts))
+        some = slice(start, start + _ASKED_AT_ONCE)
+        margins[some] = in_order(pipeline.decision_function(texts[some]), pipeline.classes_, names)
     progress("calibrate", 1.0)
     return margins

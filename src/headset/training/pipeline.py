@@ -75,19 +75,26 @@ def build_pipeline(encoder: Encoder, recipe: Recipe, *, seed: int) -> Pipeline:
         seed: Of the solver.
     """
     features = FeatureUnion(
-        [
-            ("words", TfidfVectorizer(ngram_range=recipe.words, token_pattern=WORD_PATTERN, sublinear_tf=True)),
-            ("characters", TfidfVectorizer(analyzer="char", ngram_range=recipe.characters, sublinear_tf=True)),
-            ("embedding", FunctionTransformer(encoder.encode)),
-        ],
+        [*vectorisers(recipe), ("embedding", FunctionTransformer(encoder.encode))],
         transformer_weights={"embedding": recipe.embedding_weight},
     )
     return Pipeline([("features", features), ("head", TemperatureScaled(recipe.penalty, seed=seed))])
 
 
-def margins_of(pipeline: Pipeline, texts: Sequence[str], labels: Sequence[str]) -> NDArray[np.float64]:
-    """(n, k) margins in the order of ``labels``; a label the pipeline has not seen gets each row's lowest."""
-    margins = pipeline.decision_function(list(texts))
-    columns = {label: column for column, label in enumerate(pipeline.classes_)}
+def vectorisers(recipe: Recipe) -> list[tuple[str, TfidfVectorizer]]:
+    """The n-gram blocks, unfitted, in the order of their columns."""
+    return [
+        ("words", TfidfVectorizer(ngram_range=recipe.words, token_pattern=WORD_PATTERN, sublinear_tf=True)),
+        ("characters", TfidfVectorizer(analyzer="char", ngram_range=recipe.characters, sublinear_tf=True)),
+    ]
+
+
+def in_order(margins: NDArray[np.float64], columns: NDArray[np.str_], labels: Sequence[str]) -> NDArray[np.float64]:
+    """(n, k) margins, given by ``columns``, in the order of ``labels``; a label without one gets each row's lowest.
+
+    >>> in_order(np.array([[2.0, 1.0]]), np.array(["b", "c"]), ["a", "b", "c"])
+    array([[1., 2., 1.]])
+    """
+    places = {label: column for column, label in enumerate(columns)}
     lowest = margins.min(axis=1)
-    return np.column_stack([margins[:, columns[label]] if label in columns else lowest for label in labels])
+    return np.column_stack([margins[:, places[label]] if label in places else lowest for label in labels])

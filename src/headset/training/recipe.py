@@ -25,6 +25,7 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         embedding_weight: Length of the embedding beside the unit-length n-gram blocks.
         penalty: ``C`` of the support vector machines.
         encoder: Of the embedding: ``static`` comes with Headset; others are extras.
+        row_limit: Rows it is fitted to, at most. Of more, those that differ most are taken (see docs/training.md).
         learner: ``MODULE:FACTORY`` of a user's own estimator; empty for the built-in model.
 
     >>> read_recipe_text('penalty = 0.5', "tuned.toml").penalty
@@ -36,6 +37,7 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embedding_weight: Annotated[float, Meta(ge=0, le=100)] = 2.24
     penalty: Annotated[float, Meta(gt=0, le=10_000)] = 0.3
     encoder: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9-]{0,31}\Z")] = "static"
+    row_limit: Annotated[int, Meta(ge=1_000, le=10_000_000)] = 30_000
     learner: Annotated[str, Meta(pattern=r"\A([A-Za-z_][\w.]*:[A-Za-z_]\w*)?\Z")] = ""
 
     def __post_init__(self) -> None:

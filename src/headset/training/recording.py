@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
@@ -41,12 +42,10 @@ def tracker_opening(home: Path, tracking_uri: str) -> Iterator[Future[Tracker]]:
 
     Its import takes seconds, too, but scikit-learn must not meet it halfway: it looks into half-imported modules.
     """
-    from headset.training.tracking import Tracker  # noqa: PLC0415
+    from headset.training.tracking import open_tracker  # noqa: PLC0415
 
-    uri = tracking_uri or f"sqlite:///{home.absolute() / 'mlflow.db'}"
-    served = uri.startswith(("http://", "https://"))  # a server knows where it keeps artifacts
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="headset-tracking") as pool:
-        yield pool.submit(Tracker, uri, None if served else home / "mlruns")
+        yield pool.submit(open_tracker, home, tracking_uri)
 
 
 def failing_early(progress: Progress, opening: Future[Tracker]) -> Progress:
@@ -84,3 +83,12 @@ def provenance(made: ModelRegistered) -> dict[str, str]:
         "version.headset": headset.__version__,
         "version.python": platform.python_version(),
     }
+
+
+def without_password(uri: str) -> str:
+    """``uri`` as it may be shown and kept.
+
+    >>> without_password("https://ann:secret@tracking.example:5000/x")
+    'https://tracking.example:5000/x'
+    """
+    return re.sub(r"//[^/]*@", "//", uri)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
@@ -41,9 +40,12 @@ from mlflow.models import Model, ModelSignature  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 from headset.core.errors import StorageFailed  # noqa: E402
+from headset.training.recording import without_password  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+_KEY, _NAME, _PARENT = "headset.key", "mlflow.runName", "mlflow.parentRunId"
 
 
 class Run(Struct, frozen=True):
@@ -88,6 +90,24 @@ class Portable(Struct, frozen=True):
     requirements: tuple[str, ...]
     alias: str | None
     example: Mapping[str, list[str]]
+
+
+class Begun(Struct, frozen=True):
+    """What is known when a run of a search begins.
+
+    Attributes:
+        name: As people read it.
+        started: Microseconds since the epoch.
+        params: What was chosen.
+        tags: Where it came from.
+        parent: Id of the run it is nested in; empty for none.
+    """
+
+    name: str
+    started: int
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    parent: str = ""
 
 
 class Tracker:
@@ -135,6 +155,42 @@ class Tracker:
                     self._client.delete_model_version(run.model, version)
             raise
 
+    def open_run(self, experiment: str, key: str, begun: Begun) -> str:
+        """The run of an experiment that has this key, begun now where there is none; gives its id.
+
+        Raises:
+            StorageFailed: it cannot be kept.
+        """
+        with self._translated("written"):
+            place = self._experiment(experiment)
+            found = self._client.search_runs([place], f"tags.{_KEY} = '{key}'", max_results=1)
+            if found:
+                return str(found[0].info.run_id)
+            tags = {**begun.tags, _KEY: key, _NAME: begun.name} | ({_PARENT: begun.parent} if begun.parent else {})
+            made = self._client.create_run(place, start_time=begun.started // 1_000, tags=tags, run_name=begun.name)
+            params = [Param(name, value) for name, value in begun.params.items()]
+            self._client.log_batch(made.info.run_id, params=params)
+            return str(made.info.run_id)
+
+    def close_run(
+        self, run_id: str, *, ended: int, metrics: Mapping[str, Sequence[float]], state: str, report: Path | None = None
+    ) -> None:
+        """Keep what a run gave, each metric step by step, and end it as ``FINISHED``, ``KILLED`` or ``FAILED``.
+
+        Raises:
+            StorageFailed: it cannot be kept.
+        """
+        with self._translated("written"):
+            values = [
+                Metric(name, value, ended // 1_000, step)
+                for name, steps in metrics.items()
+                for step, value in enumerate(steps)
+            ]
+            self._client.log_batch(run_id, metrics=values)
+            if report is not None:
+                self._client.log_artifacts(run_id, str(report))
+            self._client.set_terminated(run_id, state, end_time=ended // 1_000)
+
     def _experiment(self, name: str) -> str:
         known = self._client.get_experiment_by_name(name)
         if known is not None:
@@ -177,6 +233,17 @@ class Tracker:
             ) from None
 
 
+def open_tracker(home: Path, tracking_uri: str) -> Tracker:
+    """The store that ``tracking_uri`` names, or the one in ``home``.
+
+    Raises:
+        StorageFailed: it does not answer.
+    """
+    uri = tracking_uri or f"sqlite:///{home.absolute() / 'mlflow.db'}"
+    served = uri.startswith(("http://", "https://"))  # a server knows where it keeps artifacts
+    return Tracker(uri, None if served else home / "mlruns")
+
+
 def _save(portable: Portable, model: Model, folder: Path) -> None:
     """Write the MLflow model into ``folder``."""
     with warnings.catch_warnings():  # of MLflow's own deprecated calls
@@ -191,12 +258,3 @@ def _save(portable: Portable, model: Model, folder: Path) -> None:
             input_example=pd.DataFrame(dict(portable.example)),
             pip_requirements=list(portable.requirements),
         )
-
-
-def without_password(uri: str) -> str:
-    """``uri`` as it may be shown and kept.
-
-    >>> without_password("https://ann:secret@tracking.example:5000/x")
-    'https://tracking.example:5000/x'
-    """
-    return re.sub(r"//[^/]*@", "//", uri)
