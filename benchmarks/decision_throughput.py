@@ -40,6 +40,7 @@ from headset.app import open_installation
 from headset.core.config import load_config
 from headset.events.schema import ModelRegistered
 from headset.training.compiler import compile_scorer
+from headset.training.first_champion import tell_baseline
 from headset.training.intent import fit_intent
 from headset.twin.example import write_examples
 from headset.twin.scenario import read_scenario
@@ -106,11 +107,11 @@ def prepare(home: Path, examples: Sequence[Example]) -> tuple[Pipeline, str]:
             target_precision=0.95,
             progress=lambda _phase, _fraction: None,
         )
-        compile_scorer(fitted).save(home / "compiled")
+        sha256 = compile_scorer(fitted).save(home / "compiled")
         made = ModelRegistered(
             model="intent",
             version="",
-            artifact_sha256="",
+            artifact_sha256=sha256,
             run_id="",
             dataset="starter",
             data_fingerprint="",
@@ -119,8 +120,8 @@ def prepare(home: Path, examples: Sequence[Example]) -> tuple[Pipeline, str]:
             metrics={},
             encoder_version=parts.encoder.version,
         )
-        version = parts.registry.register(made, home / "compiled").version
-        parts.registry.promote("intent", version, "champion", evidence="benchmark")
+        known = parts.registry.register(made, home / "compiled")
+        tell_baseline(parts.registry, known, beaten=True, reason="the benchmark's only model", evidence={})
         return fitted.pipeline, str(parts.development_key())
 
 

@@ -9,6 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings
+from msgspec import Struct
+
+from headset.events.schema import Actor, GateEvaluated, ValidationEnded
+from headset.registry.artifact import digests, write_manifest
+from headset.registry.evidence import INTENT_GATES
 
 ROOT = Path(__file__).parents[1]
 SERVICES = {
@@ -46,6 +51,63 @@ def seed(request):
 def root():
     """The project's folder."""
     return ROOT
+
+
+class Manifest(Struct):
+    sha256: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def save_artifact():
+    """``save_artifact(folder, weights="…")`` writes files with a manifest, and gives its SHA-256."""
+
+    def save(folder, **files):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        return write_manifest(folder, Manifest(digests(folder, files)))
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def validate():
+    """``validate(registry, version)`` tells a validation that passed all gates, but for what is said otherwise."""
+    count = iter(range(1, 1_000_000))
+
+    def tell(registry, version, model="intent", *, gates=None, **changes):
+        known, reigning = registry.get(model, version), registry.champion(model)
+        results = dict.fromkeys(INTENT_GATES, "pass") | (gates or {})
+        told = {
+            "model": model,
+            "version": known.version,
+            "validation_id": f"v{next(count)}",
+            "artifact_sha256": known.made.artifact_sha256,
+        } | {name: value for name, value in changes.items() if name != "champion"}
+        ended = ValidationEnded(
+            champion=changes.get("champion", reigning.version if reigning else ""),
+            results={gate: result for gate, result in results.items() if result},
+            **told,
+        )
+        judged = [
+            GateEvaluated(gate=gate, result=result, reason=f"{gate} in a sentence", evidence={"figure": 1}, **told)
+            for gate, result in ended.results.items()
+        ]
+        registry.tell_validation(judged, ended)
+        return ended.validation_id
+
+    return tell
+
+
+@pytest.fixture(scope="session")
+def crown(validate):
+    """``crown(registry, version)`` makes a version champion, with all the evidence that it takes."""
+
+    def run(registry, version, model="intent"):
+        validate(registry, version, model)
+        return registry.promote(model, version, by=Actor("ann"), reason="a test")
+
+    return run
 
 
 @pytest.fixture

@@ -24,10 +24,14 @@ from headset.events.segment import Segments
 from headset.events.sqlite import SqliteLog
 from headset.events.vault import Vault, load_master_key
 from headset.feedback.record import DecisionRecord
-from headset.registry.store import CHAMPION, Registry
+from headset.registry.evidence import CHAMPION, INTENT_GATES, Policy
+from headset.registry.seal import Seal
+from headset.registry.store import Registry
 from headset.serving.keys import ApiKeys, development_key
+from headset.serving.person import People
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Collection, Iterator
     from types import ModuleType
 
@@ -45,6 +49,11 @@ if TYPE_CHECKING:
     from headset.features.signal import SignalReader
     from headset.features.store import OnlineStore
     from headset.feedback.table import DecisionTable
+    from headset.jobs.desk import JobDesk
+    from headset.jobs.launcher import Launcher
+    from headset.jobs.spec import JobSpec, LauncherName
+    from headset.jobs.store import Jobs
+    from headset.jobs.worker import Worker
     from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
     from headset.registry.risk import RiskScorer
@@ -76,7 +85,7 @@ FINER = ENCODERS[1]
 class Installation:
     """The opened parts of one home folder.
 
-    Layout: ``log/events.db`` and ``log/segments/``, ``keys/``, ``projections/``, ``models/``, ``mlflow.db``.
+    Layout: ``log/events.db`` and ``log/segments/``, ``keys/``, ``projections/``, ``models/``, ``jobs/``, ``mlflow.db``.
 
     Args:
         config: Names the home folder.
@@ -112,12 +121,21 @@ class Installation:
             before_commit=self.vault.flush,
             queue_limit=config.log.queue_limit,
         )
-        self.registry = Registry(self.log, home / "projections", home / "models", self.clock, self.ids)
+        self._launchers: dict[LauncherName, Launcher] = {}
+        deciding = frozenset({config.decision.model, *config.decision.queue_models.values()})
+        policy = Policy(deciding, config.gates.required or INTENT_GATES, config.gates.valid_days)
+        seal = Seal(self.vault.digest)
+        self.registry = Registry(self.log, home / "models", self.clock, self.ids, seal, policy)
 
     @cached_property
     def keys(self) -> ApiKeys:
         """The API keys."""
         return ApiKeys(self.config.home / "keys" / "api.db", self.clock)
+
+    @cached_property
+    def people(self) -> People:
+        """Tells who asks for a change to a model."""
+        return People(self.keys, self.registry.journal, self.clock)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -271,6 +289,87 @@ class Installation:
             return None
         return development_key(self.keys, self.config.home / "keys" / "development.key")
 
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The jobs, and all that happened to them."""
+        from headset.jobs.store import Jobs
+
+        home = self.config.home
+        return Jobs(self.log, home / "projections", home / "jobs", self.clock, self.ids, check=self._check_job)
+
+    @property
+    def job_desk(self) -> JobDesk:
+        """The jobs as JSON, for the API."""
+        from headset.jobs.desk import JobDesk
+
+        return JobDesk(self.jobs, launcher=self.config.jobs.launcher)
+
+    def _check_job(self, spec: JobSpec) -> None:
+        """Refuse a job that could never run here.
+
+        Raises:
+            InvalidInput: its data or features are not there, or its launcher cannot do it.
+        """
+        from headset.data.dataset import check_dataset
+
+        if spec.data is not None:
+            check_dataset(self.log, spec.data)
+        if spec.features is not None:
+            name, _, version = spec.features.partition("@")
+            live = self.catalogue.service(name).version
+            if version not in {"", live}:
+                raise InvalidInput("features", f"{name!r} is live in version {live}, not {version}; name that one")
+        self.launcher(spec.launcher).check(spec)
+
+    def launcher(self, name: LauncherName) -> Launcher:
+        """What runs jobs, by its name.
+
+        Raises:
+            InvalidInput: its engine is not there.
+        """
+        if name not in self._launchers:
+            self._launchers[name] = self._open_launcher(name)
+        return self._launchers[name]
+
+    def _open_launcher(self, name: LauncherName) -> Launcher:
+        settings, home = self.config.jobs, self.config.home
+        if name == "process":
+            from headset.jobs.process import ProcessLauncher
+
+            return ProcessLauncher(home / "jobs" / "running", home, os.environ)
+        if name == "container":
+            from headset.backends.container import ContainerLauncher
+
+            return ContainerLauncher(settings, home, os.environ)
+        try:
+            if name == "kubernetes":
+                from headset.backends.kubernetes import KubernetesLauncher
+
+                return KubernetesLauncher(settings)
+            from headset.backends.ray import RayLauncher
+
+            return RayLauncher(settings.ray_address, home, os.environ)
+        except ImportError:
+            raise InvalidInput(
+                "launcher", f"{name!r} needs its client, which is not installed; install headset[{name}]"
+            ) from None
+
+    def job_worker(self, stop: threading.Event) -> Worker:
+        """A worker for the queue of jobs, until ``stop`` is set."""
+        from headset.jobs.runner import Runner
+        from headset.jobs.worker import Queue, Worker
+
+        folder, settings = self.config.home / "jobs", self.config.jobs
+
+        def open_queue(runner: Runner) -> Queue:
+            from headset.backends.dbos import DbosQueue
+
+            url = settings.database or f"sqlite:///{folder / 'queue.db'}"
+            return DbosQueue(url, runner, concurrency=settings.concurrency)
+
+        runner = Runner(self.jobs, self.launcher, self.clock, stop=stop, worker=str(self.ids.new()))
+        return Worker(self.jobs, runner, open_queue, folder, stop)
+
     def train(self, request: IntentRequest, *, progress: Callable[[str, float], None]) -> TrainingReport:
         """Train, track and register an intent model from a dataset in the log."""
         from headset.data.dataset import check_dataset
@@ -365,8 +464,13 @@ class Installation:
         return self.catalogue.resolve(service)
 
     def encoders(self) -> dict[str, Callable[[], Encoder]]:
-        """What gives each encoder that is installed, by the name a recipe calls it."""
-        return {"static": lambda: self.encoder}
+        """What gives each encoder that is there, by the name a recipe calls it."""
+        found: dict[str, Callable[[], Encoder]] = {ENCODERS[0]: lambda: self.encoder}
+        try:
+            finer = self.finer_encoder
+        except ArtifactError:
+            return found
+        return found | {FINER: lambda: finer}
 
     def tune(
         self,
@@ -454,7 +558,7 @@ class Installation:
         return finer
 
     @property
-    def encoders(self) -> Path:
+    def _encoders(self) -> Path:
         """Folder of encoders that were built here."""
         return self.config.home / "encoders"
 
@@ -465,7 +569,7 @@ class Installation:
         Raises:
             ArtifactError: it was not built here, is damaged, or what runs it is not installed.
         """
-        encoder: Encoder = _minilm().load(self.encoders)
+        encoder: Encoder = _minilm().load(self._encoders)
         return encoder
 
     def build_finer_encoder(self, progress: Callable[[str, float], None]) -> str:
@@ -476,7 +580,7 @@ class Installation:
             ArtifactError: the weights are others, or what builds it is not installed.
         """
         self.__dict__.pop("finer_encoder", None)
-        version: str = _minilm().build(self.encoders, progress)
+        version: str = _minilm().build(self._encoders, progress)
         return version
 
     def encoder_for(self, recipe: Recipe, progress: Callable[[str, float], None]) -> tuple[Encoder, Recipe]:
@@ -491,7 +595,7 @@ class Installation:
             raise InvalidInput("encoder", f"is {recipe.encoder!r}; there are {', '.join(ENCODERS)}")
         if recipe.encoder == FINER:
             try:
-                if not _minilm().installed(self.encoders):
+                if not _minilm().installed(self._encoders):
                     self.build_finer_encoder(progress)
             except (ArtifactError, StorageFailed) as error:
                 _logger.warning("the default encoder is used instead of %r: %s", recipe.encoder, error)
@@ -585,11 +689,10 @@ class Installation:
     def close(self) -> None:
         """Finish what was accepted and release every store."""
         self.log.close()
-        for name in ("keys", "record", "replies", "catalogue"):
+        for name in ("keys", "record", "replies", "catalogue", "jobs"):
             part = self.__dict__.get(name)
             if part is not None:
                 part.close()
-        self.registry.close()
         self.vault.close()
 
 

@@ -115,6 +115,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         log=parts.log,
         vault=parts.vault,
         keys=parts.keys,
+        people=parts.people,
         registry=parts.registry,
         metrics=metrics,
         models=models,
@@ -142,6 +143,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         features=FeatureAnswers(parts.catalogue, features.store, parts.clock),
         lineage=lambda name: msgspec.json.encode(parts.lineage(name)),
         kpis=parts.kpis,
+        jobs=parts.job_desk,
         upkeep=[
             (_FOLLOW_EVERY_S, features.follow),
             (_CHAMPION_EVERY_S, models.refresh),
@@ -155,6 +157,26 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         ],
         on_close=features.close,
     )
+
+
+@contextmanager
+def jobs_beside(parts: Installation, stop: threading.Event) -> Iterator[None]:
+    """Work on the queue of jobs in a thread of its own while the block runs; jobs outlive it."""
+    worker = parts.job_worker(stop)
+
+    def work() -> None:
+        try:
+            worker.work()
+        except Exception:
+            _logger.exception("no job is started any more; restart the worker")
+
+    thread = threading.Thread(target=work, name="headset-jobs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(_FINISH_S)
 
 
 class _LiveViews:

@@ -313,11 +313,11 @@ def create_asgi() -> Litestar:
 
 
 def work(config: Config) -> None:
-    """Keep projections current and seal old segments, until told to stop."""
-    from headset.process import FeatureWork
+    """Keep projections current, seal old segments and run jobs, until told to stop."""
+    from headset.process import FeatureWork, jobs_beside
 
     stop = stop_on_signals()
-    with open_installation(config) as parts, FeatureWork(parts).beside(stop):
+    with open_installation(config) as parts, jobs_beside(parts, stop), FeatureWork(parts).beside(stop):
         since_seal = 0.0
         while not stop.wait(_EVERY_S):
             try:

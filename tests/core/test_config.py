@@ -6,7 +6,7 @@ import pytest
 from msgspec import NODEFAULT
 from msgspec.structs import fields
 
-from headset.core.config import Config, DecisionConfig, FeaturesConfig, LogConfig, ServerConfig, load_config
+from headset.core.config import Config, DecisionConfig, FeaturesConfig, JobsConfig, LogConfig, ServerConfig, load_config
 from headset.core.errors import InvalidInput
 
 
@@ -36,7 +36,7 @@ def test_a_number_without_bound_is_refused_by_name_and_value(tmp_path, name, val
     assert f"'{value}'" in str(caught.value)
 
 
-@pytest.mark.parametrize("section", [ServerConfig, DecisionConfig, LogConfig, FeaturesConfig])
+@pytest.mark.parametrize("section", [ServerConfig, DecisionConfig, LogConfig, FeaturesConfig, JobsConfig])
 def test_every_number_has_a_lower_and_an_upper_bound(tmp_path, section):
     for field in fields(section):
         if type(field.default) in {int, float}:
@@ -81,7 +81,7 @@ def test_every_setting_is_documented_with_its_default(root):
     page = (root / "docs" / "configuration.md").read_text("utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
     documented = {name.strip(" `"): default.strip(" `") for name, default in rows}
-    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig)
+    sections = (ServerConfig, DecisionConfig, LogConfig, FeaturesConfig, JobsConfig)
     settings = [field for section in sections for field in fields(section)]
     shown = {
         field.name: _toml(field.default_factory() if field.default is NODEFAULT else field.default)

@@ -63,55 +63,57 @@ def change(file, *pairs):
     file.write_text(text)
 
 
-def register(home, tmp_path, name="risk"):
-    """A champion that reads the service ``name`` and has decided for the queue billing."""
-    with open_installation(load_config(home, {})) as parts:
-        service = parts.catalogue.service(name)
-        made = ModelRegistered(
-            model="risk",
-            version="",
-            artifact_sha256="",
-            run_id="",
-            dataset="",
-            data_fingerprint="",
-            commit="",
-            seed=0,
-            metrics={},
-            encoder_version="",
-            feature_service=name,
-            features=service.versions,
-        )
-        artifact = tmp_path / "artifact"
-        artifact.mkdir()
-        parts.registry.register(made, artifact)
-        parts.registry.promote("risk", "1", "champion", evidence="a test")
-        decision = DecisionServed(
-            decision_id="d",
-            turn_id="t",
-            position=0,
-            model="intent",
-            model_version="1",
-            arm="champion",
-            intent=None,
-            confidence=0.5,
-            route="human",
-            reason="at_risk",
-            latency_ms=1.0,
-            feature_versions=service.versions,
-        )
-        parts.log.append(
-            [
-                Event(
-                    event_id=parts.ids.new(),
-                    event_time=parts.clock.now(),
-                    subject="customer:ana",
-                    conversation_id="c",
-                    source="test",
-                    payload=payload,
-                )
-                for payload in (ConversationStarted(queue="billing"), decision)
-            ]
-        )
+@pytest.fixture
+def register(home, tmp_path, save_artifact, crown):
+    def take_in(name="risk"):
+        """A champion that reads the service ``name`` and has decided for the queue billing."""
+        with open_installation(load_config(home, {})) as parts:
+            service = parts.catalogue.service(name)
+            made = ModelRegistered(
+                model="risk",
+                version="",
+                artifact_sha256=save_artifact(tmp_path / "artifact"),
+                run_id="",
+                dataset="",
+                data_fingerprint="",
+                commit="",
+                seed=0,
+                metrics={},
+                encoder_version="",
+                feature_service=name,
+                features=service.versions,
+            )
+            parts.registry.register(made, tmp_path / "artifact")
+            crown(parts.registry, "1", "risk")
+            decision = DecisionServed(
+                decision_id="d",
+                turn_id="t",
+                position=0,
+                model="intent",
+                model_version="1",
+                arm="champion",
+                intent=None,
+                confidence=0.5,
+                route="human",
+                reason="at_risk",
+                latency_ms=1.0,
+                feature_versions=service.versions,
+            )
+            parts.log.append(
+                [
+                    Event(
+                        event_id=parts.ids.new(),
+                        event_time=parts.clock.now(),
+                        subject="customer:ana",
+                        conversation_id="c",
+                        source="test",
+                        payload=payload,
+                    )
+                    for payload in (ConversationStarted(queue="billing"), decision)
+                ]
+            )
+
+    return take_in
 
 
 def test_definitions_are_planned_applied_listed_and_shown(main, told, file):
@@ -137,9 +139,9 @@ def test_definitions_are_planned_applied_listed_and_shown(main, told, file):
     assert (code, "nothing to do: 2 unchanged" in printed) == (0, True)
 
 
-def test_a_plan_names_what_changes_and_which_models_and_queues_it_touches(main, told, file, home, tmp_path):
+def test_a_plan_names_what_changes_and_which_models_and_queues_it_touches(main, told, file, home, tmp_path, register):
     told("features", "apply", file)
-    register(home, tmp_path)
+    register()
     change(file, ("1 h", "2 h"), ('"care", description="How', '"quality", description="How'))
     planned = told("features", "plan", file)
     view, service = planned["changes"]
@@ -166,9 +168,9 @@ def test_a_plan_names_what_changes_and_which_models_and_queues_it_touches(main, 
         ([('name="risk"', 'name="danger"')], "risk: is read by risk 1"),
     ],
 )
-def test_what_a_champion_reads_is_not_removed(main, told, file, home, tmp_path, pairs, named):
+def test_what_a_champion_reads_is_not_removed(main, told, file, home, tmp_path, pairs, named, register):
     told("features", "apply", file)
-    register(home, tmp_path)
+    register()
     change(file, *pairs)
     code, _, said = main("features", "apply", file)
     assert code == 2

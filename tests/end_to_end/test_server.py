@@ -11,7 +11,7 @@ import pytest
 
 from headset.app import open_installation
 from headset.core.config import load_config
-from headset.events.schema import DecisionServed, TurnReceived
+from headset.events.schema import Actor, DecisionServed, TurnReceived
 from headset.training.recipe import IntentRequest
 
 pytestmark = pytest.mark.slow
@@ -124,7 +124,7 @@ def test_the_metrics_and_the_schema_can_be_read(start):
         assert "/v1/conversations/{conversation_id}/turns" in schema["paths"]
 
 
-def test_a_new_champion_serves_without_a_restart(start, home):
+def test_a_new_champion_serves_without_a_restart(start, home, crown):
     server = start()
     with open_installation(load_config(home, {})) as parts:
         first = parts.registry.get("intent", "1")
@@ -132,7 +132,7 @@ def test_a_new_champion_serves_without_a_restart(start, home):
         with server.client() as client:
             assert [model["version"] for model in client.get("/v1/models").json()["models"]] == ["2", "1"]
             assert client.get("/readyz").json()["model_version"] == "1"
-            parts.registry.promote("intent", second.version, "champion", evidence="test")
+            crown(parts.registry, second.version)
             deadline = time.monotonic() + 20
             while client.get("/readyz").json()["model_version"] != "2" and time.monotonic() < deadline:
                 time.sleep(0.1)
@@ -144,7 +144,7 @@ def test_a_version_in_shadow_answers_beside_the_champion(home, start, headset):
     with open_installation(load_config(home, {})) as parts:
         request = IntentRequest(dataset="starter", seed=4, target_precision=0.9)
         second = parts.train(request, progress=lambda _phase, _fraction: None).version
-        parts.registry.promote("intent", second, "shadow", evidence="a second seed")
+        parts.registry.promote("intent", second, "shadow", by=Actor("ann"), reason="a second seed")
     server = start()
     with server.client() as client:
         deadline = time.monotonic() + 60

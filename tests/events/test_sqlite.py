@@ -395,3 +395,15 @@ def check_after_kill(folder, scribe, lines, checked):
     log.close()
     vault.close()
     return head
+
+
+def test_the_few_events_of_control_are_found_by_their_index(log):
+    (plan,) = [
+        row[-1]
+        for row in log._fetch(
+            "EXPLAIN QUERY PLAN SELECT * FROM events WHERE offset > 0 AND type IN ('Promoted', 'ModelRegistered')"
+            " AND conversation_id IS NULL ORDER BY offset LIMIT 9"
+        )
+        if "SEARCH" in row[-1] or "SCAN" in row[-1]
+    ]
+    assert "events_of_control" in plan

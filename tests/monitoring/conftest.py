@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from headset.core.clock import ManualClock
-from headset.core.ids import Ids
+from headset.core.ids import Ids, stable_id
 from headset.events.memory import MemoryLog
 from headset.events.projection import Projector
 from headset.events.schema import (
@@ -33,6 +33,7 @@ from headset.features.on_demand import OnDemandFeature
 from headset.feedback.record import DecisionRecord
 from headset.feedback.table import DecisionTable
 from headset.monitoring.lineage.query import trace
+from headset.registry.seal import Seal
 from headset.registry.store import Registry
 
 SECOND = 1_000_000
@@ -80,12 +81,15 @@ SERVICE = FeatureService(
 class World:
     """What the tests ask about."""
 
-    def __init__(self, folder, *, seed):
+    def __init__(self, folder, save_artifact, *, seed):
+        self.save_artifact = save_artifact
         self.clock = ManualClock(NOON - 3 * 86_400 * SECOND)
         self.log = MemoryLog(self.clock)
         self.folder = folder
         ids = Ids(self.clock, random.Random(seed))
-        self.registry = Registry(self.log, folder, folder / "models", self.clock, ids)
+        self.registry = Registry(
+            self.log, folder / "models", self.clock, ids, Seal(lambda *parts: stable_id(*parts).hex)
+        )
         self.catalogue = Catalogue(self.log, folder, self.clock, ids)
         self.record = Projector(self.log, DecisionRecord(), folder / "decisions.db")
         self.count = 0
@@ -113,11 +117,10 @@ class World:
 
     def register(self, model, **changes):
         artifact = self.folder / "artifact"
-        artifact.mkdir(exist_ok=True)
-        (artifact / "weights").write_text(model)
+        sha256 = self.save_artifact(artifact, weights=model)
         fields = {
             "version": "",
-            "artifact_sha256": "ab" * 32,
+            "artifact_sha256": sha256,
             "run_id": f"run-{model}",
             "dataset": "bank",
             "data_fingerprint": "cd" * 32,
@@ -139,12 +142,11 @@ class World:
     def close(self):
         self.record.close()
         self.catalogue.close()
-        self.registry.close()
 
 
 @pytest.fixture
-def world(tmp_path, seed):
-    world = World(tmp_path, seed=seed)
+def world(tmp_path, seed, save_artifact, crown):
+    world = World(tmp_path, save_artifact, seed=seed)
     for definition in (MOOD, HABIT, SERVICE):
         world.apply(definition)
     world.clock.advance(1)
@@ -157,7 +159,7 @@ def world(tmp_path, seed):
         features=SERVICE.versions,
         data_position=world.log.head(),
     )
-    world.registry.promote("intent", "1", "champion", evidence="the first")
+    crown(world.registry, "1")
     world.clock.advance(3 * 86_400 - 100)
     world.say("t0", -90_000, of="c-0")  # before the customer's day
     world.say("t1", -50_000, of="c-0")

@@ -36,7 +36,7 @@ def test_a_decision_leads_to_models_training_features_events_and_code_in_one_cal
     assert found.root == f"decision:{DECISION}"
     assert labels(found, "model") == ["intent 1 (champion)", "risk 1"]
     intent, risk = found.of("model")
-    assert intent.details["artifact_sha256"] == "ab" * 32
+    assert intent.details["artifact_sha256"] == world.registry.get("intent", "1").made.artifact_sha256
     (run,) = found.targets(risk.id, "run")
     assert (run.details["run_id"], run.details["seed"], run.details["features"]) == ("run-risk", 7, SERVICE.versions)
     (data,) = found.targets(run.id, "dataset")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from random import Random
 
 import pytest
 from msgspec.structs import replace
 
 from headset.core.clock import ManualClock
-from headset.core.errors import InvalidInput, NotFound, StorageFailed
-from headset.core.ids import Ids
+from headset.core.errors import InvalidInput, StorageFailed
+from headset.core.ids import Ids, stable_id
 from headset.events.memory import MemoryLog
 from headset.events.schema import AnyPayload, ModelRegistered
 from headset.events.sqlite import SqliteLog
-from headset.registry.store import CHAMPION, Registry, RegistryProjection
+from headset.registry.ledger import TYPES
+from headset.registry.seal import Seal
+from headset.registry.store import Registry
 
 MADE = ModelRegistered(
     model="intent",
@@ -43,16 +44,12 @@ def log(clock):
 @pytest.fixture
 def open_registry(log, clock, tmp_path):
     """``open_registry(seed)`` opens the same registry once more."""
-    opened = []
 
     def registry(seed=7, *, log=log, models="models"):
-        made = Registry(log, tmp_path / "projections", tmp_path / models, clock, Ids(clock, Random(seed)))
-        opened.append(made)
-        return made
+        seal = Seal(lambda *parts: stable_id(*parts).hex)
+        return Registry(log, tmp_path / models, clock, Ids(clock, Random(seed)), seal)
 
-    yield registry
-    for one in opened:
-        one.close()
+    return registry
 
 
 @pytest.fixture
@@ -82,18 +79,6 @@ def test_versions_count_from_one_and_keep_their_files(open_registry, artifact):
         assert marks(registry.artifact("intent", number)) == {number}
     assert [known.version for known in registry.versions()] == ["2", "1"]
     assert sorted(path.name for path in registry.artifact("intent", "1").parent.iterdir()) == ["1", "2"]
-
-
-def test_an_alias_points_at_what_was_promoted_last(open_registry, artifact):
-    registry = open_registry()
-    for number in ("1", "2"):
-        registry.register(MADE, artifact(number))
-    assert registry.champion("intent") is None
-    for number in ("1", "2", "1"):
-        registry.promote("intent", number, CHAMPION, evidence="better")
-        assert registry.champion("intent").version == registry.get("intent", CHAMPION).version == number
-    with pytest.raises(NotFound, match="no version '3'; versions: 2, 1"):
-        registry.promote("intent", "3", CHAMPION, evidence="none")
 
 
 def test_trainings_that_register_at_once_get_versions_of_their_own(open_registry, artifact, clock, tmp_path, together):
@@ -152,31 +137,15 @@ def test_an_artifact_that_cannot_be_copied_registers_nothing(open_registry, log,
     assert not list((tmp_path / "models").rglob("*.partial"))
 
 
-def test_a_projection_that_cannot_be_read_is_named(open_registry, artifact):
-    registry = open_registry()
-    registry.register(MADE, artifact("a"))
-    writer = registry._projector._writer
-    writer.execute("UPDATE versions SET payload = '{'")
-    with pytest.raises(StorageFailed, match="delete it"):
-        registry.versions()
-    writer.execute("DROP TABLE aliases")
-    with pytest.raises(StorageFailed, match="no such table"):
-        registry.versions()
-    with pytest.raises(sqlite3.OperationalError):
-        writer.execute("SELECT * FROM aliases")
-
-
-def test_a_registry_whose_projection_was_deleted_goes_on(open_registry, artifact, tmp_path):
-    registry = open_registry()
-    registry.register(MADE, artifact("a"))
-    for file in (tmp_path / "projections").iterdir():
-        file.unlink()
-    assert registry.register(MADE, artifact("b")).version == "2"
-    assert len(registry.versions()) == 2
+def test_a_registry_opened_later_knows_what_the_log_knows(open_registry, artifact):
+    open_registry().register(MADE, artifact("a"))
+    later = open_registry(8)
+    assert later.register(MADE, artifact("b")).version == "2"
+    assert [known.version for known in open_registry().versions()] == ["2", "1"]
 
 
 def test_the_types_are_those_of_the_vocabulary():
-    assert set(RegistryProjection.types) < {kind.__name__ for kind in AnyPayload.__args__}
+    assert set(TYPES) < {kind.__name__ for kind in AnyPayload.__args__}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

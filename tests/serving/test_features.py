@@ -29,36 +29,40 @@ class Mood:
         return round(1 - 2 * sum(map(str.isupper, text)) / max(1, len(text)), 6)
 
 
-def register_risk(parts, *, slope=-4.0, threshold=0.9):
-    """A risk model that looks at the sentiment of the turn, as champion."""
-    service = parts.catalogue.service("risk")
-    inputs = tuple(
-        Input(name, version, service.kinds[name], 8 if service.kinds[name] == "vector" else 0)
-        for name, version in service.versions.items()
-    )
-    numbers = [each.name for each in inputs if each.kind in {"number", "flag"}]
-    table = np.zeros((len(numbers), 4))
-    table[:, 0], table[:, 1] = -1e9, 1e9
-    table[numbers.index("on_demand.sentiment"), 2] = slope
-    vectors = np.zeros(sum(each.size for each in inputs))
-    scorer = RiskScorer(inputs, table, {}, vectors, 0.0, threshold, service.name, service.version)
-    folder = parts.config.home / "risk"
-    made = ModelRegistered(
-        model="risk",
-        version="",
-        artifact_sha256=scorer.save(folder),
-        run_id="",
-        dataset="made up",
-        data_fingerprint="",
-        commit="",
-        seed=0,
-        metrics={},
-        encoder_version="hash-1",
-        feature_service=service.name,
-        features=service.versions,
-    )
-    version = parts.registry.register(made, folder).version
-    parts.registry.promote("risk", version, "champion", evidence="test")
+@pytest.fixture
+def register_risk(crown):
+    def take_in(parts, *, slope=-4.0, threshold=0.9):
+        """A risk model that looks at the sentiment of the turn, as champion."""
+        service = parts.catalogue.service("risk")
+        inputs = tuple(
+            Input(name, version, service.kinds[name], 8 if service.kinds[name] == "vector" else 0)
+            for name, version in service.versions.items()
+        )
+        numbers = [each.name for each in inputs if each.kind in {"number", "flag"}]
+        table = np.zeros((len(numbers), 4))
+        table[:, 0], table[:, 1] = -1e9, 1e9
+        table[numbers.index("on_demand.sentiment"), 2] = slope
+        vectors = np.zeros(sum(each.size for each in inputs))
+        scorer = RiskScorer(inputs, table, {}, vectors, 0.0, threshold, service.name, service.version)
+        folder = parts.config.home / "risk"
+        made = ModelRegistered(
+            model="risk",
+            version="",
+            artifact_sha256=scorer.save(folder),
+            run_id="",
+            dataset="made up",
+            data_fingerprint="",
+            commit="",
+            seed=0,
+            metrics={},
+            encoder_version="hash-1",
+            feature_service=service.name,
+            features=service.versions,
+        )
+        version = parts.registry.register(made, folder).version
+        crown(parts.registry, version, "risk")
+
+    return take_in
 
 
 @pytest.fixture
@@ -95,7 +99,7 @@ def caught_up(parts, client):
 
 
 @pytest.fixture
-def at_risk(parts, caught_up):
+def at_risk(parts, caught_up, register_risk):
     register_risk(parts)
     caught_up()
     return parts
@@ -121,7 +125,7 @@ def test_a_decision_names_its_feature_service_and_the_place_in_the_log_it_saw(sa
     assert served.risk_version == "1"
 
 
-def test_a_high_risk_raises_the_handoff(say, parts, caught_up):
+def test_a_high_risk_raises_the_handoff(say, parts, caught_up, register_risk):
     register_risk(parts, slope=0.0, threshold=0.4)
     caught_up()
     answer = say("where is it").json()
@@ -132,7 +136,7 @@ def test_a_high_risk_raises_the_handoff(say, parts, caught_up):
     assert handoff.reason == "at_risk"
 
 
-def test_a_newer_champion_of_the_risk_model_takes_over(say, at_risk, caught_up):
+def test_a_newer_champion_of_the_risk_model_takes_over(say, at_risk, caught_up, register_risk):
     register_risk(at_risk, slope=0.0, threshold=0.4)
     caught_up()
     assert say("where is it").json()["reason"] == "at_risk"

@@ -67,3 +67,10 @@ def test_the_development_key_is_the_owners_and_is_replaced_when_revoked(keys, tm
     assert development_key(keys, path) == first
     keys.revoke(keys.check(first, "admin").key_id)
     assert development_key(keys, path) != first
+
+
+def test_a_key_is_its_persons(keys):
+    _, laptop = keys.create("ann-laptop", ["approve"], person="ann")
+    _, own = keys.create("bob", ["read"])
+    assert (laptop.person, own.person) == ("ann", "bob")
+    assert {key.person for key in keys.list()} == {"ann", "bob"}

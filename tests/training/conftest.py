@@ -17,6 +17,7 @@ from headset.events.door import Door
 from headset.events.memory import MemoryLog
 from headset.events.vault import Vault
 from headset.features.static_encoder import load_encoder
+from headset.registry.seal import Seal
 from headset.registry.store import Registry
 from headset.training.intent_job import train_intent
 from headset.training.recipe import SHIPPED, IntentRequest
@@ -46,8 +47,8 @@ def open_home(tmp_path_factory, tracking_uri, encoder):
         folder = tmp_path_factory.mktemp("home")
         clock = ManualClock(START_US)
         log, vault = MemoryLog(clock), Vault(folder / "keys.db", b"k" * 32)
-        registry = Registry(log, folder / "projections", folder / "models", clock, Ids(clock, Random(7)))
-        opened.extend([registry, vault])
+        registry = Registry(log, folder / "models", clock, Ids(clock, Random(7)), Seal(vault.digest))
+        opened.append(vault)
 
         def add(name, pairs):
             rows = [Row(number, text, label) for number, (text, label) in enumerate(pairs, 1)]

@@ -57,7 +57,8 @@ def test_the_first_that_beats_its_baseline_becomes_champion(home, first):
     assert first.report.comparison.beaten
     assert "Version 1 is the first champion" in first.report.verdict
     (promotion,) = home.log.read(types=["Promoted"])
-    assert "beats" in promotion.event.payload.evidence
+    assert "beats" in promotion.event.payload.reason
+    assert "passed baseline" in promotion.event.payload.evidence
 
 
 def test_a_version_says_how_it_was_made(home, first):

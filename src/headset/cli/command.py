@@ -20,6 +20,7 @@ import msgspec
 import typer
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from headset import __version__
 from headset.app import open_installation
@@ -28,6 +29,8 @@ from headset.cli.data_bias import bias
 from headset.cli.delivery import init, plan
 from headset.cli.encoders import encoders
 from headset.cli.feature_data import features
+from headset.cli.jobs import jobs
+from headset.cli.model_change import audit
 from headset.cli.models import models
 from headset.cli.terminal import (
     HOME,
@@ -78,8 +81,10 @@ app.add_typer(tune, name="tune")
 app.add_typer(models, name="models")
 app.add_typer(encoders, name="encoders")
 app.add_typer(features, name="features")
+app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(twin, name="twin")
+app.command()(audit)
 
 _PULSE_S = 1.0
 _PULSE_HOURS = 1.0
@@ -156,7 +161,7 @@ def serve(home: HomeOption = HOME, host: HostOption = None, port: PortOption = N
 
 @app.command()
 def work(home: HomeOption = HOME, json: JsonOption = False) -> None:
-    """Start the worker alone: keeps projections current and seals old events."""
+    """Start the worker alone: keeps projections current, seals old events, runs jobs."""
     from headset.supervisor import work as keep_current
 
     keep_current(read_config(home))
@@ -227,8 +232,9 @@ def monitor(
 @keys.command(name="create")
 def create_key(
     name: Annotated[str, typer.Argument(help="Who or what will use it.")],
-    scope: Annotated[list[str], typer.Option("--scope", help="decide, feedback, read or admin; repeatable.")],
+    scope: Annotated[list[str], typer.Option("--scope", help="decide, feedback, read, approve or admin; repeatable.")],
     days: Annotated[float | None, typer.Option("--days", help="Valid for so long; for ever when left out.")] = None,
+    person: Annotated[str, typer.Option("--person", help="Whose it is; NAME when left out.", show_default=False)] = "",
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
@@ -237,7 +243,7 @@ def create_key(
         check_range("days", days, _DAYS_LIMIT)
     valid_s = None if days is None else timedelta(days=days).total_seconds()
     with open_installation(read_config(home)) as parts:
-        secret, key = parts.keys.create(name, scope, valid_s=valid_s)
+        secret, key = parts.keys.create(name, scope, valid_s=valid_s, person=person)
     if json:
         print_json({"key": secret} | msgspec.to_builtins(key))
         return
@@ -253,10 +259,10 @@ def list_keys(home: HomeOption = HOME, json: JsonOption = False) -> None:
     if json:
         print_json(known)
         return
-    table = Table("id", "name", "scopes", "created", "expires", "revoked")
+    table = Table("id", "name", "person", "scopes", "created", "expires", "revoked")
     for key in known:
         moments = [iso(moment) if moment else "–" for moment in (key.created, key.expires, key.revoked)]
-        table.add_row(key.key_id, key.name, ", ".join(sorted(key.scopes)), *moments)
+        table.add_row(key.key_id, *map(Text, (key.name, key.person)), ", ".join(sorted(key.scopes)), *moments)
     out.print(table)
 
 

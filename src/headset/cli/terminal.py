@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,8 @@ from rich.console import Console
 from headset.app import HOME_VARIABLE
 from headset.core.config import Config, load_config
 from headset.core.errors import HeadsetError, InvalidInput
+from headset.jobs.launcher import PROGRESS_VARIABLE
+from headset.jobs.output import progress_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +28,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to bind (127.0.0.1 unless configured).")]
 PortOption = Annotated[int | None, typer.Option("--port", help="TCP port (8080 unless configured).")]
 HOME = Path(".headset")
+_TELL_EVERY_S = 0.25
 
 out = Console()
 err = Console(stderr=True)
@@ -96,9 +100,31 @@ def tell(error: HeadsetError) -> None:
     err.print(f"headset: {error}", markup=False, highlight=False, soft_wrap=True)
 
 
+def _progress_lines() -> Callable[[str, float], None]:
+    """Writes a line for each phase and each percent of it, a few in a second at most."""
+    told, told_at = ("", -1.0), 0.0
+
+    def tell(phase: str, fraction: float) -> None:
+        nonlocal told, told_at
+        now, done = time.monotonic(), round(min(max(fraction, 0.0), 1.0), 2)
+        if (phase, done) == told or (phase == told[0] and done < 1.0 and now - told_at < _TELL_EVERY_S):
+            return
+        told, told_at = (phase, done), now
+        sys.stderr.write(f"{progress_line(phase, done)}\n")
+        sys.stderr.flush()
+
+    return tell
+
+
 @contextmanager
 def progress_bars(*, quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """A bar per phase on standard error; a function of the phase's name and the fraction done."""
+    """A bar per phase on standard error; a function of the phase's name and the fraction done.
+
+    In a job it writes lines that the platform reads instead, quiet or not.
+    """
+    if os.environ.get(PROGRESS_VARIABLE):
+        yield _progress_lines()
+        return
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     name, share = TextColumn("{task.description:<28}"), TextColumn("{task.percentage:>3.0f}%")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -29,6 +29,8 @@ _OURS = (
     "HEADSET_DECISION_",
     "HEADSET_LOG_",
     "HEADSET_FEATURES_",
+    "HEADSET_JOBS_",
+    "HEADSET_GATES_",
     "HEADSET_TRACKING_",
     "HEADSET_TUNING_",
 )
@@ -122,6 +124,46 @@ class TuningConfig(Struct, frozen=True, forbid_unknown_fields=True):
     storage: str = ""
 
 
+class JobsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where jobs run, and how many.
+
+    Attributes:
+        database: Where their queue is kept: ``sqlite:///PATH`` or ``postgresql://…``; empty, inside ``home``.
+        concurrency: Jobs that run at once, at most.
+        launcher: What runs a job that does not say it itself.
+        image: Container image of a job that names none.
+        container_engine: ``podman`` or ``docker``, by name or path; empty, whichever is there, podman first.
+        container_network: Network of containers: ``none``, ``host``, or the name of one of the engine's.
+        kubernetes_namespace: Where Jobs are made.
+        kubernetes_claim: The PersistentVolumeClaim that holds the home folder there.
+        kubernetes_secret: The Secret that holds the secrets which jobs name.
+        ray_address: The cluster: ``auto`` for the one this machine is part of, ``HOST:PORT``, or ``ray://HOST:PORT``.
+    """
+
+    database: str = ""
+    concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 2
+    launcher: Literal["process", "container", "kubernetes", "ray"] = "process"
+    image: Annotated[str, Meta(max_length=255)] = "headset:latest"
+    container_engine: str = ""
+    container_network: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")] = "none"
+    kubernetes_namespace: Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")] = "default"
+    kubernetes_claim: Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")] = "headset-home"
+    kubernetes_secret: Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")] = "headset-secrets"  # noqa: S105 - a name
+    ray_address: str = "auto"
+
+
+class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a version of a model that reads texts must hold before it may become champion.
+
+    Attributes:
+        required: Gates to be passed; empty for all that come with Headset. Some are required whatever stands here.
+        valid_days: How long a validation counts.
+    """
+
+    required: tuple[Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")], ...] = ()
+    valid_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
@@ -137,6 +179,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     log: LogConfig = LogConfig()
     features: FeaturesConfig = FeaturesConfig()
     tuning: TuningConfig = TuningConfig()
+    jobs: JobsConfig = JobsConfig()
+    gates: GatesConfig = GatesConfig()
 
 
 _SECTIONS: dict[str, type[Struct]] = {
@@ -145,6 +189,8 @@ _SECTIONS: dict[str, type[Struct]] = {
     "log": LogConfig,
     "features": FeaturesConfig,
     "tuning": TuningConfig,
+    "jobs": JobsConfig,
+    "gates": GatesConfig,
 }
 
 
@@ -197,10 +243,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str] | dict[str, str]]:
     known: dict[str, str] = {"HEADSET_TRACKING_URI": "tracking_uri"}
-    lists = {f"decision.{field.name}" for field in msgspec.structs.fields(DecisionConfig) if field.default == ()}
+    lists = set()
     for section, kind in _SECTIONS.items():
         for field in msgspec.structs.fields(kind):
             known[f"HEADSET_{section}_{field.name}".upper()] = f"{section}.{field.name}"
+            if field.default == ():
+                lists.add(f"{section}.{field.name}")
     for name in sorted(environ):
         if name.startswith(_OURS) and name not in known:
             nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]

@@ -32,6 +32,7 @@ RouteReason = Literal[
 ]
 FeedbackAction = Literal["accepted", "edited", "overridden", "rejected", "ignored"]
 GateResult = Literal["pass", "fail", "inconclusive"]
+JobResult = Literal["succeeded", "failed", "cancelled"]
 Resolution = Literal["resolved", "unresolved", "transferred", "abandoned"]
 
 
@@ -48,6 +49,22 @@ class Placed(Payload, kw_only=True):
 
     queue: str | None = None
     segment: str | None = None
+
+
+class Actor(Struct, frozen=True, omit_defaults=True):
+    """Who did something to a model.
+
+    Attributes:
+        person: Name of the person, or of the program that acts for nobody in particular.
+        path: The way it came: ``cli``, ``http``, ``api``, ``train``.
+        key_id: Of the API key that showed who it was; empty without one.
+        key_made: When that key was made.
+    """
+
+    person: str
+    path: str = "api"
+    key_id: str = ""
+    key_made: int = 0
 
 
 class Alternative(Struct, frozen=True):
@@ -223,7 +240,7 @@ class ModelRegistered(Payload):
 class GateEvaluated(Payload):
     """A validation gate judged the files of a model version; ``reason`` is its verdict in a sentence.
 
-    Gates of one validation share its ``validation_id``.
+    Gates of one validation share its ``validation_id``. ``seal`` shows that this installation told it.
     """
 
     model: str
@@ -284,12 +301,73 @@ class RolledBack(Payload):
 
 
 class Promoted(Payload):
-    """An alias now points at this model version."""
+    """An alias is to point at this model version; where it is ``champion``, only if the registry's rule agrees.
+
+    ``replaces`` is the champion it takes the place of. ``required`` and ``valid_days`` are the rule's settings of that
+    time, ``evidence`` says what spoke for it, ``reason`` why it was asked for, ``card`` is the model card as JSON.
+    """
 
     model: str
     version: str
     alias: str
     evidence: str
+    action: Literal["promote", "rollback"] = "promote"
+    artifact_sha256: str = ""
+    validation_id: str = ""
+    replaces: str = ""
+    required: tuple[str, ...] = ()
+    valid_days: float = 0.0
+    by: Actor = Actor(person="")
+    reason: str = ""
+    card: str = ""
+    seal: str = ""
+
+
+class WaiverRequested(Payload):
+    """Someone asked that a version may become champion without one gate of one validation, for so many days."""
+
+    waiver_id: str
+    model: str
+    version: str
+    artifact_sha256: str
+    validation_id: str
+    gate: str
+    days: float
+    by: Actor
+    reason: str
+    seal: str = ""
+
+
+class WaiverGranted(Payload):
+    """A second person agreed to a waiver."""
+
+    waiver_id: str
+    model: str
+    by: Actor
+    seal: str = ""
+
+
+class WaiverWithdrawn(Payload):
+    """A waiver counts no more."""
+
+    waiver_id: str
+    model: str
+    by: Actor
+    reason: str
+    seal: str = ""
+
+
+class AttemptRefused(Payload):
+    """Someone tried to change what a model may do, and was refused. ``detail`` is the alias, gate or waiver."""
+
+    action: Literal["promote", "rollback", "waive", "approve", "withdraw"]
+    model: str
+    version: str
+    by: Actor
+    why: str
+    detail: str = ""
+    reason: str = ""
+    seal: str = ""
 
 
 class DriftDetected(Payload):
@@ -372,6 +450,58 @@ class FeaturesVerified(Payload):
     mismatched: int
 
 
+class JobQueued(Payload):
+    """Work was asked for. ``spec`` is the JSON of a job spec, ``spec_sha256`` its identity."""
+
+    job_id: str
+    spec: str
+    spec_sha256: str
+
+
+class JobStarted(Payload):
+    """An attempt of a job began; its launcher finds it again by ``handle``."""
+
+    job_id: str
+    attempt: int
+    launcher: str
+    handle: str
+
+
+class JobAdopted(Payload):
+    """A worker found a running attempt again that another worker had started."""
+
+    job_id: str
+    attempt: int
+    worker: str
+
+
+class JobRequeued(Payload):
+    """An attempt failed, or was lost with the machine; the next one starts at ``due_time``."""
+
+    job_id: str
+    attempt: int
+    reason: str
+    due_time: int
+    exit_code: int | None = None
+    lost: bool = False
+
+
+class JobCancelRequested(Payload):
+    """Someone wants a job to end."""
+
+    job_id: str
+
+
+class JobEnded(Payload):
+    """A job is over. ``reason`` says why, where it did not succeed."""
+
+    job_id: str
+    result: JobResult
+    attempt: int = 0
+    exit_code: int | None = None
+    reason: str = ""
+
+
 class SubjectErased(Payload):
     """A subject's key was destroyed: its texts are unreadable everywhere."""
 
@@ -399,6 +529,10 @@ AnyPayload = (
     | VerdictReached
     | RolledBack
     | Promoted
+    | WaiverRequested
+    | WaiverGranted
+    | WaiverWithdrawn
+    | AttemptRefused
     | DriftDetected
     | AlertRaised
     | AlertResolved
@@ -409,8 +543,44 @@ AnyPayload = (
     | FeatureServiceApplied
     | FeatureServiceRemoved
     | FeaturesVerified
+    | JobQueued
+    | JobStarted
+    | JobAdopted
+    | JobRequeued
+    | JobCancelRequested
+    | JobEnded
     | SubjectErased
 )
+
+
+CONTROL = frozenset(
+    {
+        "ModelRegistered",
+        "GateEvaluated",
+        "ValidationEnded",
+        "RolloutStarted",
+        "SplitChanged",
+        "VerdictReached",
+        "RolledBack",
+        "Promoted",
+        "WaiverRequested",
+        "WaiverGranted",
+        "WaiverWithdrawn",
+        "AttemptRefused",
+        "DriftDetected",
+        "AlertRaised",
+        "AlertResolved",
+        "RetrainingStarted",
+        "RetrainingEnded",
+        "FeatureViewApplied",
+        "FeatureViewRemoved",
+        "FeatureServiceApplied",
+        "FeatureServiceRemoved",
+        "FeaturesVerified",
+    }
+)
+"""Types of events that belong to no conversation; there are few of them, and a log finds them without looking through
+the others."""
 
 
 class Event(Struct, frozen=True, kw_only=True):

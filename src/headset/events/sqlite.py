@@ -27,7 +27,7 @@ import msgspec
 
 from headset.core.errors import HeadsetError, InvalidInput, Overloaded, StorageFailed, StorageFull
 from headset.events.log import Record
-from headset.events.schema import AnyPayload, Event
+from headset.events.schema import CONTROL, AnyPayload, Event
 from headset.events.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS events (
     payload BLOB
 );
 CREATE UNIQUE INDEX IF NOT EXISTS events_by_id ON events (event_id);
+CREATE INDEX IF NOT EXISTS events_of_control ON events (type) WHERE conversation_id IS NULL;
 CREATE TABLE IF NOT EXISTS conversations (
     conversation_id TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (conversation_id, offset)
 ) WITHOUT ROWID;
@@ -188,6 +189,8 @@ class SqliteLog:
         conditions, arguments = ["offset > ?"], [after, *sorted(types or ())]
         if types is not None:
             conditions.append(f"type IN ({', '.join('?' * len(types))})")
+            if CONTROL.issuperset(types):
+                conditions.append("conversation_id IS NULL")  # so that the index of these few is used
         if source is not None:
             conditions.append("source = ?")
             arguments.append(source)

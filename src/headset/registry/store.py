@@ -1,102 +1,93 @@
-"""The model registry: versions and aliases are a projection of the log; artifacts are folders beside it.
+"""The model registry: versions, aliases and their evidence, folded from the log; artifacts are folders beside it.
 
-A version is registered once and never changes. What serves is whatever the alias ``champion`` points at,
-and an alias moves only by a ``Promoted`` event that names its evidence.
+A version is registered once and never changes. What serves is whatever the alias ``champion`` points at, and that
+moves only for evidence on record (:mod:`headset.registry.evidence`). The fold is made in memory: there is no file
+that could say otherwise.
 """
 
 from __future__ import annotations
 
 import math
 import shutil
-import sqlite3
 from itertools import count
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from headset.core.clock import iso
-from headset.core.errors import InvalidInput, NotFound, StorageFailed
+from headset.core.errors import ArtifactError, InvalidInput, NotFound, StorageFailed
 from headset.core.ids import stable_id
-from headset.events.projection import Projector
-from headset.events.schema import Event, GateEvaluated, ModelRegistered, Promoted, ValidationEnded
+from headset.events.schema import Actor, Event, GateEvaluated, GateResult, ModelRegistered, Promoted, ValidationEnded
+from headset.registry.artifact import MANIFEST, verify
+from headset.registry.card import decode_card, encode_card, make_card
+from headset.registry.evidence import CHAMPION, Policy, evidence_of, objections
+from headset.registry.journal import Journal
+from headset.registry.ledger import ALIASES
+from headset.registry.waivers import Waivers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from uuid import UUID
 
     from headset.core.clock import Clock
     from headset.core.ids import Ids
-    from headset.events.log import Log, Record
+    from headset.events.log import Log
+    from headset.registry.card import ModelCard
+    from headset.registry.evidence import Case
+    from headset.registry.ledger import AuditEntry, Ledger
+    from headset.registry.seal import Seal
 
-CHAMPION = "champion"
-_MADE = msgspec.json.Decoder(ModelRegistered)  # made here: two threads must not be the first to decode a type
+SHIPPED_POLICY = Policy()
+NOBODY = Actor(person="nobody")
 
 
 class ModelVersion(Struct, frozen=True):
-    """A registered version: how it was made, how good it was, and the aliases that point at it now."""
+    """A registered version: how it was made, how good it was, and how it stands now.
+
+    Attributes:
+        aliases: Those that point at it.
+        results: Of the gates of its newest validation.
+        obstacles: Why it may not become champion now, each in a sentence; empty where it may.
+    """
 
     model: str
     version: str
     registered: str
     aliases: list[str]
     made: ModelRegistered
-
-
-class RegistryProjection:
-    """Versions and aliases as tables."""
-
-    name = "registry"
-    version = 1
-    types = ("ModelRegistered", "Promoted")
-
-    def create(self, connection: sqlite3.Connection) -> None:
-        """See :meth:`Projection.create`."""
-        connection.execute(
-            "CREATE TABLE versions (model TEXT, version TEXT, event_time INTEGER, payload BLOB,"
-            " PRIMARY KEY (model, version))"
-        )
-        connection.execute(
-            "CREATE TABLE aliases (model TEXT, alias TEXT, version TEXT, event_time INTEGER,"
-            " PRIMARY KEY (model, alias))"
-        )
-
-    def apply(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-        """See :meth:`Projection.apply`."""
-        for record in records:
-            event = record.event
-            match event.payload:
-                case ModelRegistered() as made:
-                    connection.execute(
-                        "INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?)",
-                        (made.model, made.version, event.event_time, msgspec.json.encode(made)),
-                    )
-                case Promoted() as promoted:
-                    connection.execute(
-                        "INSERT INTO aliases VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version,"
-                        " event_time = excluded.event_time WHERE excluded.event_time >= event_time",
-                        (promoted.model, promoted.alias, promoted.version, event.event_time),
-                    )
-                case _:
-                    pass
+    results: dict[str, GateResult] = {}
+    obstacles: list[str] = []
 
 
 class Registry:
-    """Reads and extends the registry of one installation.
+    """Reads and extends the registry of one installation; threads may share it.
 
     Args:
-        log: Where registrations and promotions are kept.
-        projections: Folder of the projection files.
+        log: Where everything is told.
         models: Folder of the artifacts: ``<models>/<model>/<version>/``.
+        seal: Of this installation.
+        policy: What a champion must hold.
+
+    Attributes:
+        journal: What is on record of models.
+        waivers: Those of its versions.
     """
 
-    def __init__(self, log: Log, projections: Path, models: Path, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, log: Log, models: Path, clock: Clock, ids: Ids, seal: Seal, policy: Policy = SHIPPED_POLICY
+    ) -> None:
         self._log = log
         self._models = models
         self._clock = clock
         self._ids = ids
-        self._projector = Projector(log, RegistryProjection(), projections / "registry.db")
+        self._policy = policy
+        self.journal = Journal(log, clock, ids, seal)
+        self.waivers = Waivers(self.journal, self.case)
+
+    # -- versions ------------------------------------------------------------------------------
 
     def register(self, made: ModelRegistered, artifact: Path) -> ModelVersion:
         """Take a copy of the folder ``artifact`` in as the next version; ``made.version`` is filled in here.
@@ -108,9 +99,7 @@ class Registry:
             InvalidInput: a metric is not a finite number.
             StorageFailed: the files or the event could not be kept; nothing was registered.
         """
-        for name, value in made.metrics.items():
-            if not math.isfinite(value):
-                raise InvalidInput(f"metrics.{name}", f"is {value}; leave out what could not be measured")
+        _check_finite("metrics", made.metrics)
         taken = [int(known.version) for known in self.versions(made.model)]
         folder = self._models / made.model
         partial = folder / f".{self._ids.new()}.partial"
@@ -124,52 +113,18 @@ class Registry:
             ) from error
         return self.get(made.model, version)
 
-    def promote(self, model: str, version: str, alias: str, *, evidence: str) -> ModelVersion:
-        """Point ``alias`` at a version, for the reason given.
-
-        Raises:
-            NotFound: there is no such version.
-        """
-        self.get(model, version)
-        self._append(
-            f"model:{model}", Promoted(model=model, version=version, alias=alias, evidence=evidence), "registry"
-        )
-        return self.get(model, version)
-
-    def tell_validation(self, gates: Sequence[GateEvaluated], ended: ValidationEnded) -> None:
-        """Keep what gates found of a version, together.
-
-        Raises:
-            StorageFailed: it could not be kept.
-        """
-        now = self._clock.now()
-        told: list[GateEvaluated | ValidationEnded] = [*gates, ended]
-        self._log.append(
-            [
-                Event(
-                    event_id=self._ids.new(),
-                    event_time=now,
-                    subject=f"model:{payload.model}",
-                    source="validate",
-                    payload=payload,
-                )
-                for payload in told
-            ]
-        )
-
     def versions(self, model: str | None = None) -> list[ModelVersion]:
         """All versions, newest first, of one model or of all.
 
         Raises:
-            StorageFailed: they cannot be read.
+            StorageFailed: the log cannot be read.
         """
-        self._projector.catch_up()
-        try:
-            return _versions(self._projector.connection, model)
-        except (sqlite3.Error, msgspec.DecodeError) as error:
-            raise StorageFailed(
-                f"the registry's projection cannot be read ({error}); delete it, it is rebuilt from the log"
-            ) from error
+        now = self._clock.now()
+        with self.journal.reading() as ledger:
+            known = [
+                self._told(ledger, *each, now) for each in ledger.versions.values() if model in {None, each[1].model}
+            ]
+        return sorted(known, key=lambda each: (each.model, -int(each.version)))
 
     def get(self, model: str, version: str) -> ModelVersion:
         """One version, by number or alias.
@@ -194,9 +149,143 @@ class Registry:
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
-    def close(self) -> None:
-        """Release the projection."""
-        self._projector.close()
+    # -- evidence ------------------------------------------------------------------------------
+
+    def tell_validation(self, gates: Sequence[GateEvaluated], ended: ValidationEnded) -> None:
+        """Keep what gates found of a version, together and sealed.
+
+        Raises:
+            NotFound: there is no such version.
+            InvalidInput: a gate is of another validation, version or artifact, or its evidence is no finite number.
+            StorageFailed: it could not be kept.
+        """
+        self.get(ended.model, ended.version)
+        of = (ended.validation_id, ended.model, ended.version, ended.artifact_sha256)
+        for gate in gates:
+            if (gate.validation_id, gate.model, gate.version, gate.artifact_sha256) != of:
+                raise InvalidInput(f"gates.{gate.gate}", "names another validation, version or artifact than its end")
+            _check_finite(f"gates.{gate.gate}.evidence", gate.evidence)
+        self.journal.tell([*gates, ended], source="validate")
+
+    def case(self, model: str, version: str) -> Case:
+        """What is on record about making a version champion now.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        known, now = self.get(model, version), self.journal.now()
+        with self.journal.reading() as ledger:
+            return self._case(ledger, known.made, now)
+
+    def card(self, model: str, version: str) -> ModelCard:
+        """The card a version got when it became champion; a draft where it never did.
+
+        Raises:
+            NotFound: there is no such version.
+            ArtifactError: another version of Headset wrote it.
+        """
+        known = self.get(model, version)
+        with self.journal.reading() as ledger:
+            crowned = ledger.crowned.get((model, known.version))
+        if crowned is not None:
+            return decode_card(crowned.card)
+        return self.card_now(model, known.version)
+
+    def card_now(self, model: str, version: str) -> ModelCard:
+        """The card a version would get now, as a draft.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        case, waivers = self.case(model, version), self.waivers.of(model, version)
+        return make_card(case, waivers, by=NOBODY, reason="", evidence="", when=None)
+
+    def audit(self, model: str | None = None) -> list[AuditEntry]:
+        """All that was done to models and all that was refused, oldest first, of one model or of all."""
+        with self.journal.reading() as ledger:
+            return [entry for entry in ledger.audit if model in {None, entry.model}]
+
+    # -- changes; each is refused or done, and on record either way ----------------------------
+
+    def promote(self, model: str, version: str, alias: str = CHAMPION, *, by: Actor, reason: str) -> ModelVersion:
+        """Point ``alias`` at a version; ``champion`` only if the evidence on record allows it.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: the rule refuses; the message says what is missing.
+            ArtifactError: the version's files are not those that were registered.
+        """
+        with self.journal.attempt("promote", model, version, by, alias, reason):
+            known = self.get(model, version)
+            promoted = Promoted(
+                model=model,
+                version=known.version,
+                alias=alias,
+                evidence="",
+                artifact_sha256=known.made.artifact_sha256,
+                by=by,
+                reason=reason,
+            )
+            self.journal.judge(promoted if alias != CHAMPION else self._crowning(promoted, known))
+        return self.get(model, known.version)
+
+    def rollback(self, model: str, version: str | None = None, *, by: Actor, reason: str) -> ModelVersion:
+        """Make a version champion again that was it before, without new evidence; the last one unless told otherwise.
+
+        Raises:
+            NotFound: there is no such version, or none to go back to.
+            Conflict: it was never champion, or was itself rolled back.
+            ArtifactError: the version's files are not those that were registered.
+        """
+        with self.journal.attempt("rollback", model, version or "", by, CHAMPION, reason):
+            with self.journal.reading() as ledger:
+                reigning, previous = ledger.champion(model), ledger.previous(model)
+            if not (version or previous):
+                raise NotFound("version", f"{model!r} has no earlier champion to go back to; see 'headset models list'")
+            known = self.get(model, version or previous)
+            verify_artifact(self.artifact(model, known.version), known.made.artifact_sha256)
+            self.journal.judge(
+                Promoted(
+                    model=model, version=known.version, alias=CHAMPION, action="rollback", by=by, reason=reason,
+                    evidence="it was champion before", artifact_sha256=known.made.artifact_sha256, replaces=reigning,
+                )
+            )  # fmt: skip
+        return self.get(model, known.version)
+
+    # -- within --------------------------------------------------------------------------------
+
+    def _case(self, ledger: Ledger, made: ModelRegistered, now: int) -> Case:
+        required = self._policy.required_of(made)
+        return ledger.case(made, ledger.moment(now), required, self._policy.valid_days)
+
+    def _told(self, ledger: Ledger, registered: int, made: ModelRegistered, now: int) -> ModelVersion:
+        case = self._case(ledger, made, now)
+        return ModelVersion(
+            model=made.model,
+            version=made.version,
+            registered=iso(registered),
+            aliases=[alias for alias in ALIASES if ledger.aliases.get((made.model, alias)) == made.version],
+            made=made,
+            results=case.validation.ended.results if case.validation else {},
+            obstacles=objections(case),
+        )
+
+    def _crowning(self, asked: Promoted, known: ModelVersion) -> Promoted:
+        """The promotion of a champion, with its evidence and its card."""
+        verify_artifact(self.artifact(known.model, known.version), known.made.artifact_sha256)
+        case = self.case(known.model, known.version)
+        evidence = evidence_of(case)
+        waivers = self.waivers.of(known.model, known.version)
+        card = make_card(case, waivers, by=asked.by, reason=asked.reason, evidence=evidence, when=case.now.told)
+        return replace(
+            asked,
+            evidence=evidence,
+            validation_id=case.validation.ended.validation_id if case.validation else "",
+            replaces=case.reigning,
+            required=case.required,
+            valid_days=case.valid_days,
+            card=encode_card(card),
+        )
 
     def _number(self, made: ModelRegistered, partial: Path, *, first: int) -> str:
         """Register ``made`` and the folder ``partial`` under the first number that is free."""
@@ -207,21 +296,43 @@ class Registry:
             if not _claim(place):
                 continue
             partial.rename(place)  # takes the place of the empty folder, at once
-            if self._is_ours(msgspec.structs.replace(made, version=version)):
+            if self._is_ours(replace(made, version=version)):
                 return version
             place.rename(partial)  # a registry with another folder of artifacts has this number
 
     def _is_ours(self, made: ModelRegistered) -> bool:
         """Append the event; False when the log says already that this version is another."""
-        self._append(f"model:{made.model}", made, "train")
-        record = self._log.get(_id_of(made))
+        event = Event(
+            event_id=_id_of(made),
+            event_time=self._clock.now(),
+            subject=f"model:{made.model}",
+            source="train",
+            payload=made,
+        )
+        self._log.append([event])
+        record = self._log.get(event.event_id)
         return record is not None and record.event.payload == made
 
-    def _append(self, subject: str, payload: ModelRegistered | Promoted, source: str) -> None:
-        event_id = _id_of(payload) if isinstance(payload, ModelRegistered) else self._ids.new()
-        self._log.append(
-            [Event(event_id=event_id, event_time=self._clock.now(), subject=subject, source=source, payload=payload)]
-        )
+
+def verify_artifact(folder: Path, sha256: str) -> None:
+    """Refuse a version whose files are not, byte for byte, those that were registered.
+
+    Raises:
+        ArtifactError: the manifest or a file it names was changed or is missing.
+    """
+    manifest = verify(folder / MANIFEST, sha256)
+    try:
+        files = msgspec.json.decode(manifest, type=_Files).sha256
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ArtifactError(f"{folder / MANIFEST} is damaged ({error}); train again") from None
+    for name, expected in files.items():
+        verify(folder / name, expected)
+
+
+class _Files(Struct):
+    """The part of a manifest that all kinds of artifacts share."""
+
+    sha256: dict[str, str]
 
 
 def _id_of(made: ModelRegistered) -> UUID:
@@ -237,22 +348,7 @@ def _claim(place: Path) -> bool:
     return True
 
 
-def _versions(connection: sqlite3.Connection, model: str | None) -> list[ModelVersion]:
-    aliases: dict[tuple[str, str], list[str]] = {}
-    for name, alias, version in connection.execute("SELECT model, alias, version FROM aliases ORDER BY alias"):
-        aliases.setdefault((name, version), []).append(alias)
-    rows = connection.execute(
-        "SELECT model, version, event_time, payload FROM versions WHERE ? IS NULL OR model = ?"
-        " ORDER BY model, CAST(version AS INTEGER) DESC",
-        (model, model),
-    )
-    return [
-        ModelVersion(
-            name,
-            version,
-            iso(when),
-            aliases.get((name, version), []),
-            _MADE.decode(made),
-        )
-        for name, version, when, made in rows
-    ]
+def _check_finite(field: str, values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise InvalidInput(f"{field}.{name}", f"is {value}; leave out what could not be measured")

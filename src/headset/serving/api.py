@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.enums import MediaType
 from litestar.openapi import OpenAPIConfig
@@ -13,7 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from headset.core.errors import InvalidInput, Overloaded
-from headset.serving import inference
+from headset.serving import inference, jobs, models
 from headset.serving.guard import needs
 from headset.serving.problem import answer_error
 from headset.serving.request import (
@@ -107,12 +106,6 @@ async def record_feedback(request: HttpRequest, decision_id: FromPath[str], data
     return await _service(request).feedback.record(decision_id, data)
 
 
-@get("/v1/models", sync_to_thread=True, guards=[needs("read")], tags=["models"])
-def list_models(request: HttpRequest) -> dict[str, Any]:
-    """List all model versions, newest first, with their aliases and metrics."""
-    return {"models": msgspec.to_builtins(_service(request).registry.versions())}
-
-
 @get("/v1/features", sync_to_thread=True, guards=[needs("read")], tags=["features"])
 def list_features(request: HttpRequest) -> dict[str, Any]:
     """List the live feature views and services."""
@@ -196,7 +189,6 @@ def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics,
             record_outcome,
             show_suggestions,
             record_feedback,
-            list_models,
             list_features,
             show_view,
             show_values,
@@ -206,6 +198,8 @@ def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics,
             show_health,
             show_readiness,
             *inference.HANDLERS,
+            *jobs.HANDLERS,
+            *models.HANDLERS,
         ],
         on_startup=[start],
         on_shutdown=[stop],

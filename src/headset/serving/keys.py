@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from headset.core.clock import Clock
 
-Scope = Literal["decide", "feedback", "read", "admin"]
+Scope = Literal["decide", "feedback", "read", "approve", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _REFRESH_EVERY_S = 0.1
@@ -34,13 +34,16 @@ _CHANGED = -1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS api_keys (
     key_id TEXT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL,
-    created INTEGER NOT NULL, expires INTEGER, revoked INTEGER
+    created INTEGER NOT NULL, expires INTEGER, revoked INTEGER, person TEXT NOT NULL DEFAULT ''
 );
 """
 
 
 class ApiKey(Struct, frozen=True):
-    """What is known of a key; never the key itself. Times in microseconds since the epoch."""
+    """What is known of a key; never the key itself. Times in microseconds since the epoch.
+
+    ``person`` is whose it is: keys of one person count as one where two people are asked for.
+    """
 
     key_id: str
     name: str
@@ -48,6 +51,7 @@ class ApiKey(Struct, frozen=True):
     created: int
     expires: int | None = None
     revoked: int | None = None
+    person: str = ""
 
 
 class ApiKeys:
@@ -68,11 +72,15 @@ class ApiKeys:
             path.chmod(0o600)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.executescript(_SCHEMA)
+            if "person" not in {row[1] for row in self._connection.execute("PRAGMA table_info(api_keys)")}:
+                self._connection.execute("ALTER TABLE api_keys ADD COLUMN person TEXT NOT NULL DEFAULT ''")
         except sqlite3.Error as error:
             raise StorageFailed(f"the API key store {path} cannot be opened ({error})") from error
 
-    def create(self, name: str, scopes: Collection[str], *, valid_s: float | None = None) -> tuple[str, ApiKey]:
-        """Make a key and return it with its description; it cannot be read again.
+    def create(
+        self, name: str, scopes: Collection[str], *, valid_s: float | None = None, person: str = ""
+    ) -> tuple[str, ApiKey]:
+        """Make a key and return it with its description; it cannot be read again. It is ``person``'s, or ``name``'s.
 
         Raises:
             InvalidInput: the name is empty, a scope is unknown, or the validity is not positive.
@@ -85,11 +93,11 @@ class ApiKeys:
         now = self._clock.now()
         expires = None if valid_s is None else now + round(valid_s * MICROSECONDS)
         secret = f"hs_{secrets.token_urlsafe(32)}"
-        key = ApiKey(secrets.token_hex(4), name, granted, now, expires)
+        key = ApiKey(secrets.token_hex(4), name, granted, now, expires, person=person.strip() or name)
         with self._lock:
             self._connection.execute(
-                "INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                (key.key_id, name, _digest(secret), ",".join(sorted(granted)), now, expires),
+                "INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, NULL, ?)",
+                (key.key_id, name, _digest(secret), ",".join(sorted(granted)), now, expires, key.person),
             )
             self._version = _CHANGED
         return secret, key
@@ -102,9 +110,7 @@ class ApiKeys:
         """
         if not secret:
             raise AccessDenied("no API key; send 'Authorization: Bearer KEY' (make one with 'headset keys create')")
-        with self._lock:
-            self._refresh()
-            key = self._keys.get(_digest(secret))
+        key = self.find(secret)
         if key is None:
             raise AccessDenied("the API key is unknown; make one with 'headset keys create'")
         if key.revoked is not None:
@@ -115,6 +121,12 @@ class ApiKeys:
             held = ", ".join(sorted(key.scopes))
             raise AccessDenied(f"the API key {key.key_id} may {held}, this needs the scope {scope}", known=True)
         return key
+
+    def find(self, secret: str) -> ApiKey | None:
+        """What is known of the key behind ``secret``, in force or not; None for one that never was."""
+        with self._lock:
+            self._refresh()
+            return self._keys.get(_digest(secret))
 
     def revoke(self, key_id: str) -> None:
         """Make a key worthless: here at once, in other processes within a tenth of a second.
@@ -150,11 +162,11 @@ class ApiKeys:
         if version == self._version:
             return
         rows = self._connection.execute(
-            "SELECT digest, key_id, name, scopes, created, expires, revoked FROM api_keys"
+            "SELECT digest, key_id, name, scopes, created, expires, revoked, person FROM api_keys"
         ).fetchall()
         self._keys = {
-            digest: ApiKey(key_id, name, _scopes(scopes.split(",")), created, expires, revoked)
-            for digest, key_id, name, scopes, created, expires, revoked in rows
+            digest: ApiKey(key_id, name, _scopes(scopes.split(",")), created, expires, revoked, person or name)
+            for digest, key_id, name, scopes, created, expires, revoked, person in rows
         }
         self._version = version
 

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from headset.serving.decision import DecisionService
     from headset.serving.features import FeatureAnswers
     from headset.serving.feedback import FeedbackService
+    from headset.serving.jobs import JobDesk
     from headset.serving.keys import ApiKey, ApiKeys, Scope
     from headset.serving.metrics import Metrics
+    from headset.serving.person import People
     from headset.serving.prediction import CustomerTurn, Prediction, Predictor
     from headset.serving.shadow import Answered, Shadow
 
@@ -163,11 +165,13 @@ class Service:
     """Everything a handler needs, opened and closed with the server; made on the loop that serves.
 
     Attributes:
+        people: Tells who asks for a change to a model.
         features: Answers about features.
         lineage: Where something comes from and what depends on it, as JSON.
         kpis: The KPI report as JSON, over the last hours or all time.
         models: The models that decide.
         shadows: The candidates that answer beside them.
+        jobs: Answers about jobs.
         upkeep: Work repeated beside the requests, as (seconds between runs, function run in a thread).
         on_close: Called last, to release the stores.
     """
@@ -176,6 +180,7 @@ class Service:
     log: Log
     vault: Vault
     keys: ApiKeys
+    people: People
     registry: Registry
     metrics: Metrics
     models: Models
@@ -185,6 +190,7 @@ class Service:
     features: FeatureAnswers
     lineage: Callable[[str], bytes]
     kpis: Callable[[float | None], bytes]
+    jobs: JobDesk
     upkeep: Sequence[tuple[float, Callable[[], object]]]
     on_close: Callable[[], None]
 
@@ -202,9 +208,18 @@ class Service:
         Raises:
             AccessDenied: the header is missing or malformed, or the key may not.
         """
+        return self.keys.check(self.bearer(header), scope)
+
+    @staticmethod
+    def bearer(header: str | None) -> str | None:
+        """The key in an ``Authorization`` header; None without one.
+
+        Raises:
+            AccessDenied: the header is malformed.
+        """
         if header is not None and header[: len(_BEARER)].lower() != _BEARER:
             raise AccessDenied("the Authorization header has no bearer key; send 'Authorization: Bearer KEY'")
-        return self.keys.check(header and header[len(_BEARER) :].strip(), scope)
+        return header and header[len(_BEARER) :].strip()
 
     async def close(self) -> None:
         """Release everything. The HTTP server has finished the requests in progress before it calls this."""

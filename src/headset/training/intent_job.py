@@ -21,10 +21,11 @@ from headset.core.errors import NotFound
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
 from headset.registry.confusion import CONFUSION
-from headset.registry.store import CHAMPION
+from headset.registry.evidence import CHAMPION
 from headset.training.baseline import BASELINE, SIGNIFICANT, Comparison, compare, predict_baseline
 from headset.training.compiler import compile_scorer
 from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, observe, pairs_table
+from headset.training.first_champion import tell_baseline
 from headset.training.intent import Metrics, fit_intent, measure
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
 from headset.training.report import TrainingReport
@@ -146,15 +147,21 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
             tell("register", 0.0)
-            version = registry.register(replace(made, run_id=run_id), artifact).version
-            if rises:
-                registry.promote(MODEL, version, CHAMPION, evidence=_evidence(measured, split))
+            known = registry.register(replace(made, run_id=run_id), artifact)
+            rises = tell_baseline(
+                registry,
+                known,
+                beaten=measured.comparison.beaten,
+                reason=_evidence(measured, split),
+                evidence=asdict(measured.comparison),
+            )
+            reigning = reigning or (None if rises else registry.champion(MODEL))  # another may have been first
             tell("register", 1.0)
     return TrainingReport(
         model=MODEL,
-        version=version,
+        version=known.version,
         champion=rises,
-        verdict=_verdict(version, reigning, measured, split),
+        verdict=_verdict(known.version, reigning, measured, split),
         dataset=request.dataset,
         data_fingerprint=data.fingerprint,
         rows=len(data.texts),
@@ -345,7 +352,8 @@ def _verdict(version: str, reigning: ModelVersion | None, measured: _Measured, s
     if reigning is not None:
         return (
             f"Version {version} is registered: {evidence}. Version {reigning.version} stays champion, because a"
-            " champion gives way only to a model that passed validation. Compare them with 'headset models list'."
+            " champion gives way only to a model that passed validation. Compare them with"
+            f" 'headset models compare {reigning.version} {version}'."
         )
     if measured.comparison.beaten:
         return f"Version {version} is the first champion: {evidence}."

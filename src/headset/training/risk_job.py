@@ -16,7 +16,8 @@ from msgspec.structs import asdict, replace
 
 import headset
 from headset.events.schema import ModelRegistered
-from headset.registry.store import CHAMPION
+from headset.registry.evidence import CHAMPION
+from headset.training.first_champion import tell_baseline
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
 from headset.training.risk_data import read_risk_data
 from headset.training.risk_evaluation import MAJORITY, SENTIMENT, Compared, Evaluation, Interval, evaluate_risk
@@ -121,15 +122,17 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
         with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
             tell("register", 0.0)
-            version = registry.register(replace(made, run_id=run_id), artifact).version
-            if rises:
-                registry.promote(MODEL, version, CHAMPION, evidence=_evidence(found))
+            known = registry.register(replace(made, run_id=run_id), artifact)
+            rises = tell_baseline(
+                registry, known, beaten=found.beaten, reason=_evidence(found), evidence=_macro_f1(made.metrics)
+            )
+            reigning = reigning or (None if rises else registry.champion(MODEL))  # another may have been first
             tell("register", 1.0)
     return RiskReport(
         model=MODEL,
-        version=version,
+        version=known.version,
         champion=rises,
-        verdict=_verdict(version, reigning, found),
+        verdict=_verdict(known.version, reigning, found),
         dataset=made.dataset,
         data_fingerprint=made.data_fingerprint,
         data_position=made.data_position,
@@ -219,6 +222,10 @@ def _metrics(found: Evaluation, data: RiskData, threshold: float) -> dict[str, f
     return metrics
 
 
+def _macro_f1(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith("macro_f1")}
+
+
 def _write_report(found: Evaluation, folder: Path) -> Path:
     folder.mkdir()
     (folder / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
@@ -281,7 +288,8 @@ def _verdict(version: str, reigning: ModelVersion | None, found: Evaluation) -> 
     if reigning is not None:
         return (
             f"Version {version} is registered: {evidence}. Version {reigning.version} stays champion, because a"
-            " champion gives way only to a model that passed validation. Compare them with 'headset models list'."
+            " champion gives way only to a model that passed validation. Compare them with"
+            f" 'headset models compare {reigning.version} {version} --model risk'."
         )
     if found.beaten:
         return f"Version {version} is the first champion: {evidence}."

@@ -1,0 +1,8 @@
+"""Lets engines' tests import the suites in ``tests/contracts``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
