@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import subprocess
+import time
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ from headset.serving.person import People
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from types import ModuleType
 
     from headset.backends.redis import RedisStore
@@ -58,9 +59,10 @@ if TYPE_CHECKING:
     from headset.monitoring.report import ModelReport
     from headset.registry.risk import RiskScorer
     from headset.registry.store import ModelVersion
-    from headset.registry.text_model import TextModel
+    from headset.registry.text_model import Loader, TextModel
     from headset.serving.prediction import IntentPredictor, Predictor
     from headset.serving.risk import RiskPredictor
+    from headset.training.model_import import Draft, ImportReport, ImportRequest
     from headset.training.recipe import IntentRequest, Recipe, RiskRequest
     from headset.training.report import TrainingReport
     from headset.training.risk_report import RiskReport
@@ -68,12 +70,16 @@ if TYPE_CHECKING:
     from headset.training.search.request import SearchRequest
     from headset.training.search.space import Space
     from headset.twin.bot import BotVersion
+    from headset.validation.context import Contender
+    from headset.validation.run import ValidationReport, ValidationRequest
 
 HOME_VARIABLE = "HEADSET_HOME"
 _logger = logging.getLogger("headset")
 FEATURE_SNAPSHOT = "features.snapshot"
 SHARED_SNAPSHOT = "features-shared.snapshot"
 _GRACE_S = 3_600
+_IMPORT_ANSWER_S = 60.0
+_ONNX_LIMIT = 1_000_000_000
 
 
 ENCODERS = ("static", "minilm")
@@ -368,10 +374,21 @@ class Installation:
             return DbosQueue(url, runner, concurrency=settings.concurrency)
 
         runner = Runner(self.jobs, self.launcher, self.clock, stop=stop, worker=str(self.ids.new()))
-        return Worker(self.jobs, runner, open_queue, folder, stop)
+        return Worker(self.jobs, runner, open_queue, folder, self.clock, stop=stop)
 
-    def train(self, request: IntentRequest, *, progress: Callable[[str, float], None]) -> TrainingReport:
-        """Train, track and register an intent model from a dataset in the log."""
+    def train(
+        self,
+        request: IntentRequest,
+        *,
+        progress: Callable[[str, float], None],
+        code: Path | None = None,
+        limit_s: float | None = None,
+    ) -> TrainingReport:
+        """Train, track and register an intent model from a dataset in the log.
+
+        A learner of the user's own is found in the folder ``code``, the working directory when left out, and each fit
+        of it may take ``limit_s`` seconds.
+        """
         from headset.data.dataset import check_dataset
 
         request.check()
@@ -380,8 +397,10 @@ class Installation:
         for name in (request.dataset, *([request.test] if request.test is not None else [])):
             check_dataset(self.log, name)  # before the training libraries are loaded, which takes seconds
         from headset.training.intent_job import train_intent
+        from headset.training.learner import LIMIT_S
 
         encoder, recipe = self.encoder_for(request.recipe, progress)
+        code = code or Path.cwd()
         return train_intent(
             log=self.log,
             vault=self.vault,
@@ -391,8 +410,10 @@ class Installation:
             tracking_uri=self.config.tracking_uri,
             request=msgspec.structs.replace(request, recipe=recipe),
             clock=self.clock,
-            commit=current_commit(Path.cwd()),
+            commit=current_commit(code),
             progress=progress,
+            code=code,
+            limit_s=LIMIT_S if limit_s is None else limit_s,
         )
 
     def train_risk(self, request: RiskRequest, *, progress: Callable[[str, float], None]) -> RiskReport:
@@ -417,6 +438,65 @@ class Installation:
             progress=progress,
         )
 
+    def validate(self, request: ValidationRequest, *, progress: Callable[[str, float], None]) -> ValidationReport:
+        """Judge a registered version by all gates, and keep report and evidence.
+
+        Raises:
+            InvalidInput: it is no intent model, or cannot be judged on what was named.
+            ArtifactError: its files are not those that were registered.
+        """
+        from headset.serving.policy import route_turn
+
+        if request.model == self.config.decision.risk_model:
+            raise InvalidInput(
+                "model", f"{request.model!r} is the risk model; gates judge models that read texts, name one of those"
+            )
+        self.registry.get(request.model, request.version)  # before the libraries are loaded, which takes seconds
+        from headset.validation.run import run_validation
+
+        def hands_over(text: str, intent: str, confidence: float, threshold: float) -> bool:
+            routing = route_turn(
+                text=text,
+                intent=intent,
+                confidence=confidence,
+                threshold=threshold,
+                sentiment=self.sentiment.score(text),
+                handed_off=False,
+                at_risk=False,
+                config=self.config.decision,
+            )
+            return routing.route == "human"
+
+        return run_validation(
+            log=self.log,
+            vault=self.vault,
+            registry=self.registry,
+            load=self._contender,
+            hands_over=hands_over,
+            home=self.config.home,
+            request=request,
+            clock=self.clock,
+            cpu=time.process_time,
+            ids=self.ids,
+            processes=os.cpu_count() or 1,
+            progress=progress,
+        )
+
+    def _contender(self, known: ModelVersion) -> Contender:
+        """A registered version as the gates see it."""
+        from headset.validation.context import Contender
+        from headset.validation.unseen import read_asked
+
+        folder = self.registry.artifact(known.model, known.version)
+        return Contender(
+            version=known.version,
+            model=self.text_model(known),
+            encoder=self.encoder_of(known),
+            target_precision=read_asked(known).target_precision,
+            baseline_accuracy=known.made.metrics.get("baseline_accuracy"),
+            artifact_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        )
+
     def repeat(self, known: ModelVersion, *, progress: Callable[[str, float], None]) -> str:
         """Make a version's artifact again, from its record and the log as it was; gives the SHA-256 (hex).
 
@@ -439,6 +519,7 @@ class Installation:
                 encoder=self.encoder_of(known),
                 home=self.config.home,
                 request=request,
+                clock=self.clock,
                 progress=progress,
             )
         from headset.training.risk_job import repeat_risk
@@ -475,7 +556,7 @@ class Installation:
             return found
         return found | {FINER: lambda: finer}
 
-    def tune(
+    def tune(  # noqa: PLR0913 - each is an option of the command, or comes from it
         self,
         request: SearchRequest,
         space: Space | None,
@@ -484,12 +565,12 @@ class Installation:
         trials: int,
         workers: int,
         timeout_s: float | None,
+        start: Callable[[], subprocess.Popen[bytes]],
         progress: Callable[[str, float], None],
         say: Callable[[str], None],
     ) -> Found:
-        """Search for a recipe of intent models, in ``space`` or in all that is usual."""
+        """Search for a recipe of intent models, in ``space`` or in all that is usual; ``start`` starts a worker."""
         from headset.data.dataset import check_dataset
-        from headset.supervisor import start_child
 
         for each in (request.dataset, *([request.test] if request.test is not None else [])):
             check_dataset(self.log, each)
@@ -510,7 +591,7 @@ class Installation:
             trials=trials,
             workers=workers,
             timeout_s=timeout_s,
-            start=lambda: start_child(self.config, os.environ, "tune", "join", "--", name),
+            start=start,
             uid=str(self.ids.new()),
             commit=current_commit(Path.cwd()),
             clock=self.clock,
@@ -532,15 +613,128 @@ class Installation:
             pid=os.getpid(),
         )
 
-    def text_model(self, known: ModelVersion) -> TextModel:
-        """A registered intent model, ready to score.
+    def text_model(self, known: ModelVersion, *, answer_s: float = 30.0) -> TextModel:
+        """A registered intent model, ready to score; one that runs in a process of its own has ``answer_s`` per call.
 
         Raises:
-            ArtifactError: its files do not fit, or are damaged.
+            ArtifactError: its files are not those registered, or take and give something else.
+            ModelFailed: it cannot be loaded.
         """
         from headset.registry.text_model import load_text_model
 
-        return load_text_model(self.registry.artifact(known.model, known.version))
+        return load_text_model(
+            self.registry.artifact(known.model, known.version),
+            self._text_loaders(answer_s),
+            recorded=known.made.artifact_sha256,
+            signature=known.made.signature,
+        )
+
+    def import_model(self, request: ImportRequest, *, progress: Callable[[str, float], None]) -> ImportReport:
+        """Register a model from elsewhere: an MLflow model, by its folder or URI, or an ONNX file.
+
+        Raises:
+            InvalidInput: it is none, holds what may not be loaded, or gives no usable answer.
+            StorageFailed: the MLflow store or the registry cannot be reached; nothing was registered.
+        """
+        from headset.data.dataset import check_dataset, read_dataset
+
+        if request.dataset is not None:
+            check_dataset(self.log, request.dataset)
+        from headset.registry.text_model import load_text_model
+        from headset.training.model_import import Imported, ImportReport, complete, measured, registered
+        from headset.training.recording import scratch
+
+        loaders, encoder_version = self._text_loaders(_IMPORT_ANSWER_S), self.encoder.version
+        position = self.log.head()
+        data = None if request.dataset is None else read_dataset(self.log, self.vault, request.dataset)
+        with scratch(self.config.home) as folder:
+            draft, own = self._draft(request, folder)
+            if own is None:
+                imported = complete(
+                    draft,
+                    request,
+                    data,
+                    encoder=self.encoder,
+                    load=lambda place: load_text_model(place, loaders),
+                    progress=progress,
+                )
+            else:
+                encoder_version, recorded = own
+                model = load_text_model(draft.folder, loaders, recorded=recorded)
+                metrics = {} if data is None else measured(model, data, self.encoder, progress)
+                imported = Imported(recorded, model.labels, metrics | {"threshold": model.threshold})
+            made = registered(request, imported, data, encoder_version=encoder_version, position=position)
+            version = self.registry.register(made, draft.folder).version
+        return ImportReport(
+            request.name,
+            version,
+            request.source,
+            list(imported.labels),
+            imported.metrics,
+            imported.artifact_sha256,
+            request.trust_pickle,
+            f"Version {version} of {request.name!r} is registered and serves nobody: a version becomes champion only"
+            " once it has passed validation.",
+        )
+
+    def _draft(self, request: ImportRequest, folder: Path) -> tuple[Draft, tuple[str, str] | None]:
+        """The files of an import, and what is on record where Headset exported them itself."""
+        from headset.training.mlflow_draft import MlflowDraft
+
+        source, place = request.source, folder / "model"
+        place.mkdir()
+        if source.startswith(("models:/", "runs:/")):
+            from headset.training.recording import tracker_opening
+
+            with tracker_opening(self.config.home, self.config.tracking_uri) as opening:
+                path = opening.result().fetch(source, folder)
+        else:
+            path = Path(source)
+        if path.is_dir():
+            draft = MlflowDraft(path, place, request.trust_pickle)
+            return draft, draft.unwrap()
+        if path.suffix != ".onnx" or not path.is_file():
+            raise InvalidInput(
+                "path", f"{source} is neither a folder with an MLflow model, nor models:/… or runs:/…, nor a .onnx file"
+            )
+        size = path.stat().st_size
+        if size > _ONNX_LIMIT:
+            raise InvalidInput("path", f"{path} has {size} bytes, an ONNX model may have {_ONNX_LIMIT}")
+        try:
+            from headset.backends.onnx import OnnxDraft
+        except ImportError:
+            raise InvalidInput("path", f"{path} needs ONNX Runtime; install headset[onnx]") from None
+        return OnnxDraft(path.read_bytes(), place, str(path)), None
+
+    def export_model(self, known: ModelVersion, to: Path) -> None:
+        """Write an intent version as an MLflow model into the folder ``to``, which is not there yet.
+
+        Raises:
+            InvalidInput: the folder is there, or the version is no intent model.
+            ArtifactError: the version's files are not those registered.
+        """
+        from headset.registry.artifact import check_recorded, read_sealed, verify_folder
+        from headset.registry.signature import TEXT_SIGNATURE
+
+        if to.exists():
+            raise InvalidInput("path", f"{to} is there already; name a new folder")
+        if known.made.signature != TEXT_SIGNATURE:
+            raise InvalidInput(
+                "version", f"{known.version} of {known.model!r} is no intent model, only those are exported so far"
+            )
+        folder = self.registry.artifact(known.model, known.version)
+        check_recorded(folder, known.made.artifact_sha256)
+        verify_folder(folder, read_sealed(folder).sha256)
+        from headset.training.intent_job import portable
+        from headset.training.tracking import save_model
+
+        save_model(portable(known.made, folder, champion=False), to)
+
+    def _text_loaders(self, answer_s: float) -> Mapping[str, Loader]:
+        from headset.backends.loaders import text_loaders
+        from headset.registry.hosted import Limits
+
+        return text_loaders(Limits(answer_s, self.config.decision.hosted_memory_mb * 1_000_000), self.clock)
 
     def encoder_of(self, known: ModelVersion) -> Encoder:
         """The encoder a registered model was trained with.
@@ -633,7 +827,7 @@ class Installation:
         from headset.serving.prediction import IntentPredictor
 
         return IntentPredictor(
-            self.text_model(known),
+            self.text_model(known, answer_s=self.config.decision.stall_ms / 1_000),
             self.encoder_of(known),
             self.encoder,
             self.sentiment,
@@ -648,13 +842,17 @@ class Installation:
             NotFound: a feature it reads is not live.
             ArtifactError: its files do not fit, or are damaged.
         """
+        from headset.registry.artifact import check_recorded
         from headset.registry.risk import RiskScorer
         from headset.serving.risk import RiskPredictor
 
         champion = self.registry.champion(self.config.decision.risk_model)
         if champion is None or champion.version == serving:
             return None
-        scorer = RiskScorer.load(self.registry.artifact(champion.model, champion.version))
+        folder = self.registry.artifact(champion.model, champion.version)
+        check_recorded(folder, champion.made.artifact_sha256)
+        scorer = RiskScorer.load(folder)
+        scorer.check_features(champion.made.features)
         return RiskPredictor(scorer, self._applied_service(scorer), store, model_version=champion.version)
 
     def twin_version(self, version: str, intents: Collection[str]) -> BotVersion:

@@ -47,7 +47,7 @@ def attempt(*words, job_id="job", number=1, **rest):
     return Attempt(job_id, number, job_spec(["train", *words], **rest))
 
 
-def until(happened, seconds=60):
+def until(happened, seconds=110):
     """What ``happened`` gives once it is true; the test fails when it does not come."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

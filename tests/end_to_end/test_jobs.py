@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 
 import kubernetes_validate
 import pytest
+
+from headset.app import open_installation
+from headset.core.config import load_config
+from headset.data.importer import import_items
+from headset.data.row import Row
+
+
+@pytest.fixture
+def home(request, tmp_path):
+    """With a champion where a server is started; else with data alone, which takes no training."""
+    home = tmp_path / "home"
+    if "start" in request.fixturenames:
+        return shutil.copytree(request.getfixturevalue("trained_home"), home)
+    with open_installation(load_config(home, {})) as parts:
+        rows = [Row(number, f"where is my card number {number}", "card") for number in range(1, 9)]
+        import_items(rows, "starter", log=parts.log, door=parts.door, clock=parts.clock)
+    return home
 
 
 def until(happened, seconds=90):

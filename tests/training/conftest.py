@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
@@ -21,6 +23,8 @@ from headset.registry.seal import Seal
 from headset.registry.store import Registry
 from headset.training.intent_job import train_intent
 from headset.training.recipe import SHIPPED, IntentRequest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the suites in tests/contracts
 
 INTENTS = ("battery", "coverage", "discount", "parcel", "refund", "voicemail")
 OPENINGS = ("a question about my", "can you look at the", "please help me with the", "what happened to my")

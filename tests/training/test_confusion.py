@@ -5,7 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from headset.training.confusion import confused_pairs, draw_confusion, observe, pairs_table
+from headset.registry.confusion import observe
+from headset.training.confusion import confused_pairs, draw_confusion, pairs_table
 
 
 def size(png):

@@ -1,4 +1,4 @@
-"""The queue of jobs on DBOS: a workflow per job, durable after each step, in SQLite or PostgreSQL."""
+"""The queue of jobs on DBOS: a workflow per attempt, durable after each step, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class _Json(Serializer):
         return msgspec.json.decode(serialized_data)
 
 
-@DBOS.workflow(name="headset.job", max_recovery_attempts=None)
-def _job(job_id: str) -> None:
-    _running[0].run(job_id, _step)
+@DBOS.workflow(name="headset.attempt", max_recovery_attempts=None)
+def _attempt(job_id: str, attempt: int) -> None:
+    _running[0].run(job_id, attempt, _step)
 
 
 def _step(deed: Callable[[str, int], bool], job_id: str, attempt: int) -> bool:
@@ -48,8 +48,8 @@ class DbosQueue:
 
     Args:
         url: ``sqlite:///PATH`` or ``postgresql://…``; each home folder needs a database of its own.
-        runner: Takes the jobs to their end.
-        concurrency: Jobs that are under way at once, at most.
+        runner: Takes attempts to their end.
+        concurrency: Attempts that run at once, at most.
 
     Raises:
         InvalidInput: the URL names no such database.
@@ -84,11 +84,11 @@ class DbosQueue:
             DBOS.destroy()
             raise self._failed(error) from error
 
-    def add(self, job_id: str) -> None:
+    def add(self, job_id: str, attempt: int) -> None:
         """See :meth:`headset.jobs.worker.Queue.add`."""
         try:
-            with SetWorkflowID(job_id):
-                DBOS.enqueue_workflow(_QUEUE, _job, job_id)
+            with SetWorkflowID(f"{job_id}-{attempt}"):
+                DBOS.enqueue_workflow(_QUEUE, _attempt, job_id, attempt)
         except Exception as error:
             raise self._failed(error) from error
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
-from urllib3.exceptions import HTTPError
 
 from headset.core.errors import InvalidInput, StorageFailed
 from headset.jobs.launcher import Status
@@ -145,5 +144,5 @@ def _answered(*, but: int = 0) -> Iterator[None]:
         raise StorageFailed(f"the cluster answers {error.status}: {problem}") from error
     except ValueError as error:
         raise InvalidInput("launcher", f"the client refuses the job: {' '.join(str(error).split())[:300]}") from error
-    except (HTTPError, OSError) as error:
+    except Exception as error:  # whatever the client's transport raises
         raise StorageFailed(f"the cluster does not answer ({' '.join(str(error).split())[:200]})") from error

@@ -31,7 +31,7 @@ from headset.cli.encoders import encoders
 from headset.cli.feature_data import features
 from headset.cli.jobs import jobs
 from headset.cli.model_change import audit
-from headset.cli.models import models
+from headset.cli.model_files import models
 from headset.cli.terminal import (
     HOME,
     HomeOption,
@@ -52,6 +52,7 @@ from headset.cli.terminal import (
 from headset.cli.train import train
 from headset.cli.tune import tune
 from headset.cli.twin import KEY_VARIABLE, twin
+from headset.cli.validate import validate
 from headset.core.clock import iso
 from headset.core.errors import AccessDenied, HeadsetError, InvalidInput, StorageFailed
 from headset.supervisor import end_with_starter, stop_on_signals
@@ -84,6 +85,7 @@ app.add_typer(features, name="features")
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(twin, name="twin")
+app.command(name="validate")(validate)
 app.command()(audit)
 
 _PULSE_S = 1.0

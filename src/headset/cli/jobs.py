@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from typer.main import get_command
 
 from headset.app import open_installation
@@ -110,13 +110,13 @@ def list_jobs(
     if json:
         print_json(known)
         return
-    table = Table("job", "state", "command", "launcher", "attempt", "progress", "queued", "reason")
+    table = Table(
+        Column("job", no_wrap=True), Column("state", no_wrap=True), "command", "attempt", "progress", "reason"
+    )
     for job in known:
         state_shown = f"{job.state}, cancelling" if job.cancelling else job.state
         attempts = f"{job.attempt} of {job.retries + 1}" if job.attempt else "–"
-        table.add_row(
-            job.job_id, state_shown, job.command, job.launcher, attempts, _progress(job), job.queued[:19], job.reason
-        )
+        table.add_row(job.job_id, state_shown, job.command, attempts, _progress(job), job.reason)
     out.print(
         table if known else "no job is on record; queue one with 'headset jobs submit -- train intent --data NAME'"
     )

@@ -15,6 +15,7 @@ train = typer.Typer(help="Train models from data in the log.", no_args_is_help=T
 
 @train.command(name="intent")
 def train_intent(
+    *,
     data: Annotated[str, typer.Option("--data", help="Name of the data set to learn from.")],
     test: Annotated[str | None, typer.Option("--test", help="Name of the data set to measure on.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
@@ -27,22 +28,33 @@ def train_intent(
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="TOML file that says how it is made; 'headset tune' writes one.")
     ] = None,
+    learner: Annotated[
+        str | None,
+        typer.Option("--learner", help="MODULE:FACTORY of your own estimator, in place of the built-in model."),
+    ] = None,
+    code: Annotated[
+        Path, typer.Option("--code", help="Folder that the learner's module is found in.", file_okay=False, exists=True)
+    ] = Path(),
+    limit: Annotated[
+        float, typer.Option("--limit", min=0.01, max=1_440, help="Minutes that one fit of the learner may take.")
+    ] = 60.0,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
     """Train, track and register the intent model; the first that beats its baseline becomes champion."""
-    from headset.training.recipe import SHIPPED, IntentRequest, read_recipe
+    from headset.training.recipe import SHIPPED, IntentRequest, read_recipe, with_learner
 
+    how = SHIPPED if recipe is None else read_recipe(recipe)
     request = IntentRequest(
         name=name,
         dataset=data,
         test=test,
         seed=seed,
         target_precision=precision,
-        recipe=SHIPPED if recipe is None else read_recipe(recipe),
+        recipe=how if learner is None else with_learner(how, learner),
     )
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        report = parts.train(request, progress=progress)
+        report = parts.train(request, progress=progress, code=code.absolute(), limit_s=limit * 60)
     if json:
         print_json(report)
         return

@@ -23,6 +23,7 @@ from headset.cli.terminal import (
     read_config,
 )
 from headset.core.errors import StorageFailed
+from headset.supervisor import start_child
 
 tune = typer.Typer(help="Search for a better recipe.", no_args_is_help=True)
 
@@ -77,6 +78,7 @@ def tune_intent(  # noqa: PLR0917 - typer passes them by name
                 trials=trials,
                 workers=workers,
                 timeout_s=timeout,
+                start=lambda: start_child(config, os.environ, "tune", "join", "--", study),
                 progress=progress,
                 say=lambda sentence: None if json else err.print(sentence, markup=False, highlight=False),
             )

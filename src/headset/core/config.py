@@ -66,6 +66,7 @@ class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
         sentiment_floor: Sentiment (-1 to 1) at or below which a person takes over.
         suggestions: Suggested replies per decision, at most.
         stall_ms: A model that has not answered by then is treated as failed.
+        hosted_memory_mb: Megabytes of address space for a model that runs in a process of its own; 0 sets no limit.
         batch_limit: Turns decided in one model call, at most.
         turn_limit: Turns in one conversation, at most.
         sla_s: Seconds in which a requested handoff should be accepted.
@@ -81,6 +82,7 @@ class DecisionConfig(Struct, frozen=True, forbid_unknown_fields=True):
     sentiment_floor: Annotated[float, Meta(ge=-1, le=1)] = -0.6
     suggestions: Annotated[int, Meta(ge=0, le=10)] = 3
     stall_ms: Milliseconds = 500.0
+    hosted_memory_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 8_000
     batch_limit: Annotated[int, Meta(ge=1, le=1_024)] = 32
     turn_limit: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
     sla_s: Seconds = 60.0

@@ -56,6 +56,13 @@ class Job(Struct, frozen=True):
     reason: str = ""
     cancelling: bool = False
 
+    def next_attempt(self, now: int) -> int | None:
+        """The attempt to be worked on at ``now``; None while the job rests, and where it is over."""
+        if self.state == "running":
+            return self.attempt
+        is_due = self.state == "queued" or (self.state == "waiting" and self.due <= now)
+        return self.attempt + 1 if is_due else None
+
     @property
     def is_over(self) -> bool:
         """Nothing more happens to it."""

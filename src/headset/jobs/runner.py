@@ -1,4 +1,4 @@
-"""What a worker does with one job: start an attempt, watch it to its end, and decide how it goes on.
+"""What a worker does with an attempt at a job: start it, watch it to its end, and decide how the job goes on.
 
 Each step may be done again after a crash at any moment: what has happened already is read from the record of
 jobs and not repeated.
@@ -41,7 +41,7 @@ class WorkerStopped(BaseException):
 
 
 class Runner:
-    """Takes jobs through their attempts.
+    """Takes attempts at jobs to their end.
 
     Args:
         jobs: Their record.
@@ -67,35 +67,34 @@ class Runner:
         self._worker = worker
         self._mine: set[tuple[str, int]] = set()
 
-    def run(self, job_id: str, step: Step) -> None:
-        """Take a job to its end.
+    def run(self, job_id: str, attempt: int, step: Step) -> None:
+        """Take an attempt to its end.
 
         Args:
             job_id: The job.
-            step: Calls one of the steps with the job and the attempt, and keeps the answer: durably, where the job is
+            attempt: The attempt, from 1.
+            step: Calls one of the steps with the job and the attempt, and keeps the answer: durably, where the work is
                 to go on from there after a crash.
 
         Raises:
             WorkerStopped: the worker is to end.
         """
-        attempt = 1
         try:
-            while step(self.start, job_id, attempt) and step(self.watch, job_id, attempt):
-                step(self.rest, job_id, attempt)
-                attempt += 1
+            if step(self.start, job_id, attempt):
+                step(self.watch, job_id, attempt)
         except Exception as error:
             _logger.exception("job %s cannot be taken further", job_id)
             reason = f"the worker could not take it further: {error}"
             self._tell(JobEnded(job_id=job_id, result="failed", attempt=attempt, reason=reason))
 
     def start(self, job_id: str, attempt: int) -> bool:
-        """Start an attempt; False when the job is over without it.
+        """Start an attempt; False when there is nothing to watch.
 
         The log hears of it first, so that whatever happens then, it is known what may be running.
         """
         job = self._job(job_id)
-        if job.attempt > attempt or (job.state == "waiting" and job.attempt == attempt):
-            return True
+        if job.attempt > attempt:
+            return False
         if job.attempt < attempt:
             if job.is_over:
                 return False
@@ -107,44 +106,40 @@ class Runner:
             self._mine.add((job_id, attempt))
             self._tell(JobStarted(job_id=job_id, attempt=attempt, launcher=launcher, handle=handle))
             job = self._job(job_id)
-        return job.is_over or self._launch(job, attempt)
+        return job.state != "running" or self._launch(job, attempt)
 
     def _launch(self, job: Job, attempt: int) -> bool:
+        wanted = Attempt(job.job_id, attempt, job.spec)
         try:
             launcher = self._launcher(job.spec.launcher)
             launcher.check(job.spec)
-            launcher.start(Attempt(job.job_id, attempt, job.spec))
+            try:
+                launcher.start(wanted)
+            except StorageFailed:  # it may have started all the same
+                self._tidy(launcher.cancel, wanted.handle)
+                self._tidy(launcher.release, wanted.handle)
+                raise
         except InvalidInput as error:
             self._tell(JobEnded(job_id=job.job_id, result="failed", attempt=attempt, reason=str(error)))
             return False
         except HeadsetError as error:
-            return self._conclude(job, attempt, Status(running=False, reason=f"it could not be started: {error}"))
+            self._conclude(job, attempt, Status(running=False, reason=f"it could not be started: {error}"))
+            return False
         return True
 
     def watch(self, job_id: str, attempt: int) -> bool:
         """Return when an attempt has ended; True when there is to be another."""
         job = self._job(job_id)
         if job.attempt != attempt:
-            return job.attempt > attempt
+            return job.attempt > attempt  # what follows was done before
         handle = Attempt(job_id, attempt, job.spec).handle
         launcher = self._launcher(job.spec.launcher)
         again = job.state == "waiting"
         if not again:
             status, trouble = self._await_end(job, handle, launcher)
             again = self._conclude(job, attempt, status, trouble)
-        try:
-            launcher.release(handle)
-        except HeadsetError as error:
-            _logger.warning("%s is left behind: %s", handle, error)
+        self._tidy(launcher.release, handle)
         return again
-
-    def rest(self, job_id: str, attempt: int) -> bool:  # noqa: ARG002 - a step like the others
-        """Wait until the next attempt is due, or someone wants the job to end."""
-        job = self._job(job_id)
-        while self._clock.now() < job.due and not job.cancelling and not job.is_over:
-            self._pause(min(_POLL_S, (job.due - self._clock.now()) / MICROSECONDS))
-            job = self._job(job_id)
-        return True
 
     def _await_end(self, job: Job, handle: str, launcher: Launcher) -> tuple[Status, str]:
         """How the attempt ended, and what kept its output from being kept, if anything did."""
@@ -152,7 +147,9 @@ class Runner:
         while True:
             try:
                 status = launcher.poll(handle)
-                trouble = trouble or self._keep_output(job, handle, launcher) or self._overdue(job)
+                trouble = trouble or self._keep_output(job, handle, launcher)
+                if status.running:
+                    trouble = trouble or self._overdue(job)
                 if status.running and (trouble or self._is_unwanted(job.job_id)):
                     launcher.cancel(handle)
             except StorageFailed as error:
@@ -194,7 +191,8 @@ class Runner:
         if code == 0 and not trouble:
             self._tell(JobEnded(job_id=job_id, result="succeeded", attempt=attempt, exit_code=0))
             return False
-        if self._job(job_id).cancelling or job.is_over:
+        now = self._job(job_id)
+        if now.cancelling or now.is_over:
             self._tell(JobEnded(job_id=job_id, result="cancelled", attempt=attempt, exit_code=code, reason="cancelled"))
             return False
         reason = trouble or status.reason or _told(code)
@@ -230,6 +228,12 @@ class Runner:
     def _complain(self, error: HeadsetError) -> None:
         _logger.warning("the log cannot be used, it is tried again: %s", error)
         self._pause(_AGAIN_S)
+
+    def _tidy(self, deed: Callable[[str], None], handle: str) -> None:
+        try:
+            deed(handle)
+        except HeadsetError as error:
+            _logger.warning("%s is left behind: %s", handle, error)
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds):

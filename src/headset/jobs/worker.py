@@ -1,4 +1,4 @@
-"""The worker: brings every job of the record that is not over into the queue, and so to its end."""
+"""The worker: brings every attempt that is due into the queue, and so to its end."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from headset.core.clock import Clock
     from headset.jobs.runner import Runner
     from headset.jobs.store import Jobs
 
@@ -25,10 +26,10 @@ _AGAIN_S = 5.0
 
 
 class Queue(Protocol):
-    """Calls :meth:`Runner.run` once for each job, some at a time, and again after a crash until it returned."""
+    """Calls :meth:`Runner.run` once for each attempt, some at a time, and again after a crash until it returned."""
 
-    def add(self, job_id: str) -> None:
-        """Queue a job; one that is or was in the queue stays as it is.
+    def add(self, job_id: str, attempt: int) -> None:
+        """Queue an attempt; one that is or was in the queue stays as it is.
 
         Raises:
             StorageFailed: it could not be kept.
@@ -48,6 +49,7 @@ class Worker:
         runner: Does the steps.
         open_queue: Opens the queue, when there is a first job: no worker pays for an engine it does not need.
         folder: Holds the lock by which workers take turns.
+        clock: Tells when attempts are due.
         stop: Ends the work.
     """
 
@@ -57,15 +59,18 @@ class Worker:
         runner: Runner,
         open_queue: Callable[[Runner], Queue],
         folder: Path,
+        clock: Clock,
+        *,
         stop: threading.Event,
     ) -> None:
         self._jobs = jobs
         self._runner = runner
         self._open_queue = open_queue
         self._folder = folder
+        self._clock = clock
         self._stop = stop
         self._queue: Queue | None = None
-        self._added: set[str] = set()
+        self._added: set[tuple[str, int]] = set()
 
     def work(self, *, once: bool = False) -> None:
         """Work until told to stop, or, with ``once``, until every job is over."""
@@ -85,10 +90,11 @@ class Worker:
         try:
             jobs = self._jobs.list(ACTIVE)
             for job in reversed(jobs):
-                if job.job_id not in self._added:
+                attempt = job.next_attempt(self._clock.now())
+                if attempt is not None and (job.job_id, attempt) not in self._added:
                     self._queue = self._queue or self._open_queue(self._runner)
-                    self._queue.add(job.job_id)
-                    self._added.add(job.job_id)
+                    self._queue.add(job.job_id, attempt)
+                    self._added.add((job.job_id, attempt))
         except HeadsetError as error:
             _logger.warning("no job can be started for now, it is tried again: %s", error)
             self._stop.wait(_AGAIN_S)

@@ -84,6 +84,7 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 caption{text-align:left;color:var(--soft);padding:.2rem 0}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid var(--line);vertical-align:top;
 overflow-wrap:anywhere}
+td:first-child{overflow-wrap:break-word}
 th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .mark{font-weight:600;white-space:nowrap}.mark::before{content:"\\25CF\\A0"}
 .pass{color:var(--pass)}.warn{color:var(--warn)}.fail{color:var(--fail)}

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 from headset.core.errors import InvalidInput, NotFound
-from headset.registry.scorer import read_beside
+from headset.registry.artifact import check_recorded, read_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from headset.registry.store import Registry
 
@@ -41,15 +45,55 @@ class Confusion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unlearned: Count = 0
 
 
+def observe(
+    intents: Sequence[str],
+    truth: Sequence[str],
+    predicted: Sequence[str],
+    confidence: NDArray[np.float64],
+    threshold: float,
+) -> Confusion:
+    """What a test saw of a model, for forecasts.
+
+    Args:
+        intents: The K intents the model knows; rows whose truth is another are only counted.
+        truth: Of n test rows.
+        predicted: Of the same; each among ``intents``.
+        confidence: (n,) of each prediction, from 0 to 1; kept to 4 digits.
+        threshold: From which the model answers alone.
+
+    >>> seen = observe(["a", "b"], ["a", "b", "c"], ["a", "a", "a"], np.array([0.9, 0.6, 0.3]), 0.7)
+    >>> seen.counts, seen.right, seen.wrong, seen.unlearned
+    (((1, 0), (1, 0)), ((0.9,), ()), ((), (0.6,)), 1)
+    """
+    place = {intent: column for column, intent in enumerate(intents)}
+    counts = np.zeros((len(intents), len(intents)), dtype=int)
+    right: list[list[float]] = [[] for _ in intents]
+    wrong: list[list[float]] = [[] for _ in intents]
+    for intent, said, sure in zip(truth, predicted, confidence.round(4).tolist(), strict=True):
+        if intent in place:
+            counts[place[intent], place[said]] += 1
+            (right if said == intent else wrong)[place[intent]].append(min(sure, 1.0))
+    return Confusion(
+        intents=tuple(intents),
+        counts=tuple(map(tuple, counts.tolist())),
+        right=tuple(map(tuple, map(sorted, right))),
+        wrong=tuple(map(tuple, map(sorted, wrong))),
+        threshold=threshold,
+        unlearned=len(truth) - int(counts.sum()),
+    )
+
+
 def find_confusion(registry: Registry, model: str, version: str) -> Confusion:
     """The test of a registered version, by number or alias.
 
     Raises:
         NotFound: there is no such version, or it was registered without its test.
-        ArtifactError: the file was changed since.
+        ArtifactError: the file was changed since, or the whole folder was exchanged.
     """
     known = registry.get(model, version)
-    content = read_beside(registry.artifact(model, known.version), CONFUSION)
+    folder = registry.artifact(model, known.version)
+    check_recorded(folder, known.made.artifact_sha256)
+    content = read_beside(folder, CONFUSION)
     if content is None:
         raise NotFound(
             "confusion",

@@ -119,6 +119,19 @@ class RiskScorer:
         """The version of each feature it reads, by ``view.feature``, in order."""
         return {each.name: each.version for each in self.inputs}
 
+    def check_features(self, recorded: Mapping[str, str]) -> None:
+        """Refuse to read other features than are on record; nothing is refused where none are.
+
+        Raises:
+            ArtifactError: they differ; both are named.
+        """
+        if recorded and recorded != self.features:
+            differ = sorted(set(recorded.items()) ^ set(self.features.items()))
+            raise ArtifactError(
+                f"the risk model reads {self.features}, its record says {dict(recorded)}: {differ[0][0]} differs;"
+                f" {AGAIN}"
+            )
+
     def score(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """(n,) float64 probabilities of n turns, each given by the values of its features.
 

@@ -167,7 +167,7 @@ class Scorer:
         """Write the artifact into ``directory``, which is made when absent, and give the manifest's SHA-256 (hex).
 
         Equal models give equal bytes. The files ``beside`` are kept with it, under the same seal; scoring needs none
-        of them (:func:`read_beside`).
+        of them (:func:`~headset.registry.artifact.read_beside`).
         """
         directory.mkdir(parents=True, exist_ok=True)
         for name in _ARRAYS:
@@ -196,16 +196,6 @@ class Scorer:
         except (OSError, ValueError) as error:
             raise ArtifactError(f"an array of {directory} cannot be read ({error}); {AGAIN}") from error
         return cls(manifest.labels, manifest.threshold, manifest.temperature, manifest.blocks, terms, arrays)
-
-
-def read_beside(directory: Path, name: str) -> bytes | None:
-    """A file kept beside an artifact; None when it was saved without.
-
-    Raises:
-        ArtifactError: the file is missing or was changed.
-    """
-    expected = read_manifest(directory, FORMAT, _Manifest).sha256.get(name)
-    return None if expected is None else verify(directory / name, expected)
 
 
 def _files() -> list[str]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from headset.registry.scorer import Scorer
+from headset.core.errors import ArtifactError
+from headset.registry.artifact import MANIFEST, check_recorded, read_sealed
+from headset.registry.signature import TEXT_SIGNATURE, check_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from headset.registry.scorer import Scores
+
+    Loader = Callable[[Path], "TextModel"]
 
 
 class TextModel(Protocol):
@@ -38,10 +42,30 @@ class TextModel(Protocol):
         ...
 
 
-def load_text_model(directory: Path) -> TextModel:
+def load_text_model(
+    directory: Path, loaders: Mapping[str, Loader], *, recorded: str = "", signature: str = ""
+) -> TextModel:
     """The model in a folder of the registry's store, every byte of it checked.
 
+    Args:
+        directory: Holds a manifest and the files it names.
+        loaders: What loads each format.
+        recorded: SHA-256 (hex) of the manifest as registered; empty for files that are not registered yet.
+        signature: What the registered model is said to take and give; empty where nothing is said.
+
     Raises:
-        ArtifactError: a file is missing, was changed, or has a format that this Headset does not read.
+        ArtifactError: the folder is not the registered one, a file is missing or was changed, nothing here reads its
+            format, or the signature is another.
+        ModelFailed: it cannot answer.
     """
-    return Scorer.load(directory)
+    if recorded:
+        check_recorded(directory, recorded)
+    if signature:
+        check_signature(signature, TEXT_SIGNATURE, f"an intent model ({directory})")
+    found = read_sealed(directory).format
+    if found not in loaders:
+        raise ArtifactError(
+            f"{directory / MANIFEST} has the format {found[:40]!r}, this Headset reads {', '.join(sorted(loaders))};"
+            " train again"
+        )
+    return loaders[found](directory)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
-from scipy.stats import binomtest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import make_pipeline
+
+from headset.stats.paired import mcnemar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,5 @@ def compare(model_right: NDArray[np.bool_], baseline_right: NDArray[np.bool_]) -
     """
     model_only = int(np.sum(model_right & ~baseline_right))
     baseline_only = int(np.sum(baseline_right & ~model_right))
-    apart = model_only + baseline_only
-    p_value = float(binomtest(model_only, apart, 0.5).pvalue) if apart else 1.0
+    p_value = mcnemar(model_only, baseline_only)
     return Comparison(float(np.mean(model_right)), float(np.mean(baseline_right)), model_only, baseline_only, p_value)

@@ -13,7 +13,6 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from msgspec import Struct
 
-from headset.registry.confusion import Confusion
 from headset.stats.classification import confusion_matrix
 
 if TYPE_CHECKING:
@@ -46,44 +45,6 @@ def confused_pairs(truth: Sequence[str], predicted: Sequence[str]) -> list[Confu
     pairs = Counter((intent, other) for intent, other in zip(truth, predicted, strict=True) if intent != other)
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
     return [ConfusedPair(intent, other, count, count / rows[intent]) for (intent, other), count in ranked]
-
-
-def observe(
-    intents: Sequence[str],
-    truth: Sequence[str],
-    predicted: Sequence[str],
-    confidence: NDArray[np.float64],
-    threshold: float,
-) -> Confusion:
-    """What a test saw of a model, for forecasts.
-
-    Args:
-        intents: The K intents the model knows; rows whose truth is another are only counted.
-        truth: Of n test rows.
-        predicted: Of the same; each among ``intents``.
-        confidence: (n,) of each prediction, from 0 to 1; kept to 4 digits.
-        threshold: From which the model answers alone.
-
-    >>> seen = observe(["a", "b"], ["a", "b", "c"], ["a", "a", "a"], np.array([0.9, 0.6, 0.3]), 0.7)
-    >>> seen.counts, seen.right, seen.wrong, seen.unlearned
-    (((1, 0), (1, 0)), ((0.9,), ()), ((), (0.6,)), 1)
-    """
-    place = {intent: column for column, intent in enumerate(intents)}
-    counts = np.zeros((len(intents), len(intents)), dtype=int)
-    right: list[list[float]] = [[] for _ in intents]
-    wrong: list[list[float]] = [[] for _ in intents]
-    for intent, said, sure in zip(truth, predicted, confidence.round(4).tolist(), strict=True):
-        if intent in place:
-            counts[place[intent], place[said]] += 1
-            (right if said == intent else wrong)[place[intent]].append(min(sure, 1.0))
-    return Confusion(
-        intents=tuple(intents),
-        counts=tuple(map(tuple, counts.tolist())),
-        right=tuple(map(tuple, map(sorted, right))),
-        wrong=tuple(map(tuple, map(sorted, wrong))),
-        threshold=threshold,
-        unlearned=len(truth) - int(counts.sum()),
-    )
 
 
 def pairs_table(pairs: Sequence[ConfusedPair]) -> str:

@@ -6,7 +6,6 @@ before all is measured and tracked.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,51 +19,38 @@ import headset
 from headset.core.errors import NotFound
 from headset.data.dataset import read_dataset
 from headset.events.schema import ModelRegistered
-from headset.registry.confusion import CONFUSION
+from headset.registry.confusion import CONFUSION, observe
 from headset.registry.evidence import CHAMPION
+from headset.registry.signature import TEXT_SIGNATURE
 from headset.training.baseline import BASELINE, SIGNIFICANT, Comparison, compare, predict_baseline
 from headset.training.compiler import compile_scorer
-from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, observe, pairs_table
+from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, pairs_table
 from headset.training.first_champion import tell_baseline
 from headset.training.intent import Metrics, fit_intent, measure
+from headset.training.learner import LIMIT_S, Learning, Trained, fit_learner
 from headset.training.recipe import MODEL
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
 from headset.training.report import TrainingReport
 from headset.training.split import check_trainable, hold_out, set_apart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from headset.core.clock import Clock
     from headset.data.dataset import Dataset
     from headset.events.log import Log
     from headset.events.vault import Vault
     from headset.features.encoder import Encoder
-    from headset.registry.scorer import Scorer
     from headset.registry.store import ModelVersion, Registry
-    from headset.training.intent import FittedIntent
-    from headset.training.recipe import IntentRequest
+    from headset.registry.text_model import TextModel
+    from headset.training.recipe import IntentRequest, Recipe
     from headset.training.recording import Progress
     from headset.training.split import Split
     from headset.training.tracking import Portable, Run
 
-SIGNATURE = json.dumps(
-    {
-        "inputs": json.dumps([{"type": "string", "name": "text", "required": True}]),
-        "outputs": json.dumps(
-            [
-                {"type": kind, "name": name, "required": True}
-                for name, kind in (
-                    ("intent", "string"),
-                    ("confidence", "double"),
-                    ("in_scope", "double"),
-                    ("automatic", "boolean"),
-                )
-            ]
-        ),
-        "params": None,
-    }
-)
-"""What goes in and comes out, in the form MLflow keeps signatures in."""
-
+SIGNATURE = TEXT_SIGNATURE
+PORTABLE = Path(headset.__file__).parent / "backends" / "portable.py"
+"""What MLflow runs to load an intent model; it loads any kind, so lies above this part."""
 _BATCH = 256
 _EXAMPLES = ["Where is my card?", "I want to speak to a person."]
 _PAIRS_REPORTED = 20
@@ -92,6 +78,8 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     clock: Clock,
     commit: str,
     progress: Progress,
+    code: Path | None = None,
+    limit_s: float = LIMIT_S,
 ) -> TrainingReport:
     """Train an intent model, measure it, track the run, register the version.
 
@@ -108,6 +96,8 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         clock: Dates the run.
         commit: The code's, as tracked.
         progress: Called with a phase and the fraction of it that is done, 0 to 1.
+        code: Folder that the recipe's learner is found in; the working directory when left out.
+        limit_s: Seconds that one fit of the learner may take.
 
     Raises:
         NotFound: there is no data of that name.
@@ -122,7 +112,8 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         progress("open MLflow", 1.0)
         tell = failing_early(progress, opening)
         artifact = folder / "model"
-        scorer, fitted, measured, sha256 = _make(data, split, encoder, request, artifact, tell)
+        fit = _fitting(request, encoder, code or Path.cwd(), limit_s, folder, clock)
+        fitted, measured, sha256 = _make(data, split, encoder, fit, artifact, tell)
         made = ModelRegistered(
             model=request.name,
             version="",
@@ -144,7 +135,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         rises = reigning is None and measured.comparison.beaten
         settings = _params(request) | {"tested_on": split.test_name}
         run = _run(made, settings, began, clock.now(), _write_report(split, measured, folder / "report"))
-        with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
+        with tracker.record(run, portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
             tell("register", 0.0)
             known = registry.register(replace(made, run_id=run_id), artifact)
@@ -165,7 +156,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         dataset=request.dataset,
         data_fingerprint=data.fingerprint,
         rows=len(data.texts),
-        labels=list(scorer.labels),
+        labels=list(fitted.model.labels),
         tested_on=split.test_name,
         test_rows=len(split.test_texts),
         refitted=split.held_out,
@@ -183,7 +174,15 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
 
 
 def repeat_intent(
-    *, log: Log, vault: Vault, encoder: Encoder, home: Path, request: IntentRequest, progress: Progress
+    *,
+    log: Log,
+    vault: Vault,
+    encoder: Encoder,
+    home: Path,
+    request: IntentRequest,
+    clock: Clock,
+    progress: Progress,
+    code: Path | None = None,
 ) -> str:
     """Make the artifact of a request again, register nothing, and give the artifact's SHA-256 (hex).
 
@@ -193,7 +192,9 @@ def repeat_intent(
         encoder: The one that was used then.
         home: Where files are in the making.
         request: What was asked for.
+        clock: For the time limit of a learner.
         progress: Called with a phase and the fraction of it that is done, 0 to 1.
+        code: Folder that the recipe's learner is found in; the working directory when left out.
 
     Raises:
         NotFound: there is no data of that name.
@@ -202,7 +203,8 @@ def repeat_intent(
     """
     data, split = _read(log, vault, request, progress)
     with scratch(home) as folder:
-        return _make(data, split, encoder, request, folder / "model", progress).sha256
+        fit = _fitting(request, encoder, code or Path.cwd(), LIMIT_S, folder, clock)
+        return _make(data, split, encoder, fit, folder / "model", progress).sha256
 
 
 def _read(log: Log, vault: Vault, request: IntentRequest, progress: Progress) -> tuple[Dataset, Split]:
@@ -218,32 +220,35 @@ def _read(log: Log, vault: Vault, request: IntentRequest, progress: Progress) ->
     return data, split
 
 
+def _fitting(
+    request: IntentRequest, encoder: Encoder, code: Path, limit_s: float, folder: Path, clock: Clock
+) -> Callable[..., Trained]:
+    """What fits the model asked for, given texts, labels and ``progress``."""
+    fit: Callable[..., Trained]
+    if request.recipe.learner:
+        fit = partial(fit_learner, learning=Learning(request.recipe.learner, code, limit_s, folder), clock=clock)
+    else:
+        fit = partial(_fit_built_in, encoder=encoder, recipe=request.recipe)
+    return partial(fit, seed=request.seed, target_precision=request.target_precision)
+
+
 class _Made(NamedTuple):
     """A model, its measures, and the hash of the files it was written to."""
 
-    scorer: Scorer
-    fitted: FittedIntent
+    fitted: Trained
     measured: _Measured
     sha256: str
 
 
 def _make(
-    data: Dataset, split: Split, encoder: Encoder, request: IntentRequest, artifact: Path, tell: Progress
+    data: Dataset, split: Split, encoder: Encoder, fit: Callable[..., Trained], artifact: Path, tell: Progress
 ) -> _Made:
     """Fit, measure, where rows were held out fit again on all, and write the files."""
-    fit = partial(
-        fit_intent,
-        encoder=encoder,
-        seed=request.seed,
-        target_precision=request.target_precision,
-        recipe=request.recipe,
-    )
     fitted = fit(split.texts, split.labels, progress=tell)
-    measured = _measure(compile_scorer(fitted), encoder, split, tell)
+    measured = _measure(fitted.model, encoder, split, tell)
     if split.held_out:
         fitted = fit(data.texts, data.labels, progress=lambda phase, part: tell(f"{phase} on all texts", part))
-    scorer = compile_scorer(fitted)
-    return _Made(scorer, fitted, measured, scorer.save(artifact, {CONFUSION: measured.confusion}))
+    return _Made(fitted, measured, fitted.save(artifact, {CONFUSION: measured.confusion}))
 
 
 def _read_test(log: Log, vault: Vault, name: str) -> Dataset:
@@ -258,8 +263,26 @@ def _params(request: IntentRequest) -> dict[str, str]:
     return recipe | {"seed": str(request.seed), "target_precision": str(request.target_precision)}
 
 
-def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> _Measured:
-    """What the compiled scorer makes of the test rows, beside what the baseline makes of them."""
+def _fit_built_in(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    encoder: Encoder,
+    recipe: Recipe,
+    *,
+    seed: int,
+    target_precision: float,
+    progress: Progress,
+) -> Trained:
+    """The built-in model, compiled."""
+    fitted = fit_intent(
+        texts, labels, encoder, seed=seed, target_precision=target_precision, progress=progress, recipe=recipe
+    )
+    scorer = compile_scorer(fitted)
+    return Trained(scorer, fitted.temperature, fitted.metrics, scorer.save)
+
+
+def _measure(scorer: TextModel, encoder: Encoder, split: Split, tell: Progress) -> _Measured:
+    """What the model that will serve makes of the test rows, beside what the baseline makes of them."""
     tell("measure", 0.0)
     labels = [*scorer.labels, *sorted(set(split.test_labels) - set(scorer.labels))]
     probabilities = np.zeros((len(split.test_texts), len(labels)))  # intents it has not learned stay at 0
@@ -281,14 +304,14 @@ def _measure(scorer: Scorer, encoder: Encoder, split: Split, tell: Progress) -> 
     return _Measured(predicted, pairs, msgspec.json.encode(confusion), metrics, comparison)
 
 
-def _metrics(measured: _Measured, fitted: FittedIntent) -> dict[str, float]:
+def _metrics(measured: _Measured, fitted: Trained) -> dict[str, float]:
     """Everything worth comparing between versions, by name."""
     unseen: dict[str, float] = asdict(fitted.metrics)
     return {
         **asdict(measured.metrics),
         "baseline_accuracy": measured.comparison.baseline_accuracy,
         "baseline_p_value": measured.comparison.p_value,
-        "threshold": fitted.threshold,
+        "threshold": fitted.model.threshold,
         "temperature": fitted.temperature,
         **{f"out_of_fold_{name}": value for name, value in unseen.items()},
     }
@@ -321,14 +344,15 @@ def _run(made: ModelRegistered, settings: dict[str, str], began: int, ended: int
     )
 
 
-def _portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Portable:
+def portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Portable:
+    """A version with its files as MLflow keeps it."""
     from headset.training.tracking import Portable  # noqa: PLC0415
 
     return Portable(
-        code=Path(__file__).with_name("portable.py"),
+        code=PORTABLE,
         artifact=artifact,
         signature=made.signature,
-        config={"encoder_version": made.encoder_version},
+        config={"encoder_version": made.encoder_version, "artifact_sha256": made.artifact_sha256},
         requirements=(f"headset=={headset.__version__}",),
         alias=CHAMPION if champion else None,
         example={"text": _EXAMPLES},

@@ -138,6 +138,21 @@ def read_request(text: str, name: str) -> IntentRequest | RiskRequest:
         ) from None
 
 
+def with_learner(recipe: Recipe, learner: str) -> Recipe:
+    """The recipe with a user's own estimator in place of the built-in model.
+
+    Raises:
+        InvalidInput: ``learner`` is not of the form ``MODULE:FACTORY``.
+
+    >>> with_learner(SHIPPED, "models.linear:build").learner
+    'models.linear:build'
+    """
+    try:
+        return msgspec.convert(msgspec.structs.asdict(recipe) | {"learner": learner}, Recipe)
+    except msgspec.ValidationError:
+        raise InvalidInput("learner", f"is {learner[:80]!r}; write MODULE:FACTORY, as in my_model:build") from None
+
+
 def read_recipe(path: Path) -> Recipe:
     """A recipe from a TOML file; what it leaves out is as shipped.
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -39,11 +39,14 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import Model, ModelSignature  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
-from headset.core.errors import StorageFailed  # noqa: E402
+from headset.core.errors import InvalidInput, StorageFailed  # noqa: E402
+from headset.training.foreign_folder import BYTES_LIMIT  # noqa: E402
 from headset.training.recording import without_password  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from mlflow.pyfunc import PyFuncModel
 
 _KEY, _NAME, _PARENT = "headset.key", "mlflow.runName", "mlflow.parentRunId"
 
@@ -191,6 +194,27 @@ class Tracker:
                 self._client.log_artifacts(run_id, str(report))
             self._client.set_terminated(run_id, state, end_time=ended // 1_000)
 
+    def fetch(self, uri: str, to: Path) -> Path:
+        """Copy the files behind ``models:/…`` or ``runs:/…`` into the folder ``to``.
+
+        Raises:
+            InvalidInput: they are more than a model may have.
+            StorageFailed: the store does not have or give them.
+        """
+        tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        with self._translated("read"):
+            try:
+                mlflow.set_tracking_uri(self._full_uri)
+                mlflow.set_registry_uri(self._full_uri)
+                size = _remote_size(uri)
+                found = None if size > BYTES_LIMIT else mlflow.artifacts.download_artifacts(uri, dst_path=str(to))
+            finally:
+                mlflow.set_tracking_uri(tracking)
+                mlflow.set_registry_uri(registry)
+        if found is None:
+            raise InvalidInput("path", f"{uri} has {size} bytes, at most {BYTES_LIMIT} may be imported")
+        return Path(found)
+
     def _experiment(self, name: str) -> str:
         known = self._client.get_experiment_by_name(name)
         if known is not None:
@@ -211,7 +235,7 @@ class Tracker:
         logged = self._client.create_logged_model(experiment, name, source_run_id=run_id)
         self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         with TemporaryDirectory() as folder:
-            _save(portable, Model(run_id=run_id, model_id=logged.model_id), Path(folder) / "model")
+            save_model(portable, Path(folder) / "model", Model(run_id=run_id, model_id=logged.model_id))
             self._client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
         self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         with suppress(MlflowException):  # it exists from the second run on
@@ -227,6 +251,8 @@ class Tracker:
             yield
         except Exception as error:  # noqa: BLE001 - whatever MLflow's drivers raise
             problem = " ".join(str(error).replace(self._full_uri, self.uri).split())[:200]
+            if deed == "read":
+                raise StorageFailed(f"the MLflow store {self.uri} does not give it ({problem})") from None
             raise StorageFailed(
                 f"the MLflow store {self.uri} cannot be {deed}, so nothing was registered;"
                 f" start it, or set tracking_uri to another ({problem})"
@@ -244,8 +270,38 @@ def open_tracker(home: Path, tracking_uri: str) -> Tracker:
     return Tracker(uri, None if served else home / "mlruns")
 
 
-def _save(portable: Portable, model: Model, folder: Path) -> None:
-    """Write the MLflow model into ``folder``."""
+def _remote_size(uri: str, path: str = "") -> int:
+    """Bytes of all files behind ``uri``, as the store says."""
+    size = 0
+    for item in mlflow.artifacts.list_artifacts(f"{uri}/{path}" if path else uri):
+        inside = f"{path}/{Path(item.path).name}".lstrip("/")
+        size += _remote_size(uri, inside) if item.is_dir else item.file_size or 0
+    return size
+
+
+def open_model(folder: Path) -> PyFuncModel:
+    """A saved MLflow model of any flavour; this runs code of whoever made it."""
+    model: PyFuncModel = mlflow.pyfunc.load_model(str(folder))
+    return model
+
+
+def read_mlmodel(folder: Path) -> tuple[dict[str, Any], str | None]:
+    """The flavours an MLflow model has, and its signature in MLflow's form, if any; nothing of it is run.
+
+    Raises:
+        InvalidInput: the folder holds no MLflow model.
+    """
+    try:
+        model = Model.load(str(folder))
+        signature = None if model.signature is None else json.dumps(model.signature.to_dict())
+    except Exception as error:  # noqa: BLE001 - whatever MLflow raises of a file that is none of its own
+        problem = " ".join(str(error).split())[:200]
+        raise InvalidInput("path", f"holds no MLflow model that can be read ({problem}); name its folder") from None
+    return dict(model.flavors), signature
+
+
+def save_model(portable: Portable, folder: Path, model: Model | None = None) -> None:
+    """Write the MLflow model into ``folder``, which is not there yet."""
     with warnings.catch_warnings():  # of MLflow's own deprecated calls
         warnings.simplefilter("ignore", DeprecationWarning)
         mlflow.pyfunc.save_model(

@@ -1,1 +1,1 @@
-"""Gates: what a model version must pass before it may serve."""
+"""The gates: whether a model version has earned its place, with the evidence."""

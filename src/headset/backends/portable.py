@@ -1,7 +1,7 @@
 """A registered model as any MLflow user loads it: ``mlflow.pyfunc.load_model("models:/intent@champion")``.
 
 MLflow runs this file ("models from code") wherever the model is loaded, so nothing is pickled. It reads
-the same compiled artifact as the server does, with the same numbers.
+the same artifact as the server does, with the same numbers.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import mlflow.models
 import pandas as pd  # type: ignore[import-untyped]
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from headset.backends.loaders import text_loaders
+from headset.core.clock import SystemClock
 from headset.core.errors import ModelFailed
 from headset.features.static_encoder import load_encoder
-from headset.registry.scorer import Scorer
+from headset.registry.hosted import Limits
+from headset.registry.text_model import load_text_model
 
 
 class PortableModel(PythonModel):
@@ -25,12 +28,17 @@ class PortableModel(PythonModel):
         """Read the artifact and the encoder it was trained with.
 
         Raises:
-            ArtifactError: a file is missing or was changed.
+            ArtifactError: a file is missing or was changed, or the whole artifact is not the one that was exported.
             ModelFailed: the installed Headset has another encoder.
         """
-        self._scorer = Scorer.load(Path(context.artifacts["model"]))
+        config = context.model_config
+        self._model = load_text_model(
+            Path(context.artifacts["model"]),
+            text_loaders(Limits(), SystemClock()),
+            recorded=config.get("artifact_sha256", ""),
+        )
         self._encoder = load_encoder()
-        needed = context.model_config["encoder_version"]
+        needed = config["encoder_version"]
         if self._encoder.version != needed:
             raise ModelFailed(
                 f"the model needs the encoder {needed}, the installed Headset has {self._encoder.version};"
@@ -45,14 +53,14 @@ class PortableModel(PythonModel):
     ) -> pd.DataFrame:
         """One row per text; ``automatic`` is true from the threshold on that was chosen for the stated precision."""
         texts = [str(text) for text in model_input["text"]]
-        scores = self._scorer.score(texts, self._encoder.encode(texts))
+        scores = self._model.score(texts, self._encoder.encode(texts))
         confidence = scores.probabilities.max(axis=1)
         return pd.DataFrame(
             {
-                "intent": [self._scorer.labels[column] for column in scores.probabilities.argmax(axis=1)],
+                "intent": [self._model.labels[column] for column in scores.probabilities.argmax(axis=1)],
                 "confidence": confidence,
                 "in_scope": scores.in_scope,
-                "automatic": confidence >= self._scorer.threshold,
+                "automatic": confidence >= self._model.threshold,
             }
         )
 
