@@ -393,6 +393,9 @@ class Installation:
         """
         from headset.data.dataset import check_dataset
 
+        request.check()
+        if request.name == self.config.decision.risk_model:
+            raise InvalidInput("as", f"{request.name!r} is the risk model; choose another name")
         for name in (request.dataset, *([request.test] if request.test is not None else [])):
             check_dataset(self.log, name)  # before the training libraries are loaded, which takes seconds
         from headset.training.intent_job import train_intent

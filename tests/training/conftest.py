@@ -58,10 +58,10 @@ def open_home(tmp_path_factory, tracking_uri, encoder):
             rows = [Row(number, text, label) for number, (text, label) in enumerate(pairs, 1)]
             import_items(rows, name, log=log, door=Door(vault), clock=clock)
 
-        def train(dataset, test=None, seed=7, target_precision=0.9, recipe=SHIPPED, **changes):
+        def train(dataset, test=None, seed=7, target_precision=0.9, recipe=SHIPPED, name="intent", **changes):
             phases, said = {}, StringIO()
             request = IntentRequest(
-                dataset=dataset, test=test, seed=seed, target_precision=target_precision, recipe=recipe
+                name=name, dataset=dataset, test=test, seed=seed, target_precision=target_precision, recipe=recipe
             )
             arguments = {
                 "log": log, "vault": vault, "registry": registry, "encoder": encoder, "home": folder,

@@ -151,7 +151,27 @@ def test_training_again_gives_the_same_artifact_and_leaves_the_champion(home, fi
     assert (again.version, again.champion) == ("2", False)
     assert home.registry.champion(MODEL).version == "1"
     assert "Version 1 stays champion" in again.verdict
-    assert "headset models list" in again.verdict
+    assert "headset models compare 1 2'" in again.verdict
+
+
+def test_a_model_of_another_name_has_versions_and_a_champion_of_its_own(home, first, encoder):
+    made = home.train("telecom", name="fine").report
+    assert (made.model, made.version, made.champion) == ("fine", "1", True)
+    known = home.registry.champion("fine")
+    assert known.made.artifact_sha256 == first.report.artifact_sha256
+    request = read_request(known.made.request, "version 1")
+    again = repeat_intent(
+        log=home.log, vault=home.vault, encoder=encoder, home=home.folder, request=request, progress=lambda *_: None
+    )
+    assert (request.name, again) == ("fine", made.artifact_sha256)
+    assert home.registry.champion(MODEL).version == first.report.version
+    assert "models compare 1 2 --model fine" in home.train("telecom", name="fine").report.verdict
+
+
+@pytest.mark.parametrize("name", ["", "Fine", "../up", "a b", "1st", "f" * 65])
+def test_a_name_that_is_no_models_name_is_refused(home, name):
+    with pytest.raises(InvalidInput, match="is no name of a model"):
+        home.train("telecom", name=name)
 
 
 def test_a_separate_test_set_is_not_learned_from(open_home, examples):

@@ -26,6 +26,9 @@ def train_intent(
     precision: Annotated[
         float, typer.Option("--precision", min=0.5, max=0.999, help="Precision to keep when the bot answers.")
     ] = 0.95,
+    name: Annotated[
+        str, typer.Option("--as", help="Model it becomes a version of; 'queue_models' gives one to a queue.")
+    ] = "intent",
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="TOML file that says how it is made; 'headset tune' writes one.")
     ] = None,
@@ -47,6 +50,7 @@ def train_intent(
 
     how = SHIPPED if recipe is None else read_recipe(recipe)
     request = IntentRequest(
+        name=name,
         dataset=data,
         test=test,
         synthetic=synthetic,

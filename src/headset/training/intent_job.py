@@ -29,6 +29,7 @@ from headset.training.confusion import ConfusedPair, confused_pairs, draw_confus
 from headset.training.first_champion import tell_baseline
 from headset.training.intent import Metrics, fit_intent, measure
 from headset.training.learner import LIMIT_S, Learning, Trained, fit_learner
+from headset.training.recipe import MODEL
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
 from headset.training.report import TrainingReport
 from headset.training.split import check_trainable, hold_out, set_apart
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from headset.training.split import Split
     from headset.training.tracking import Portable, Run
 
-MODEL = "intent"
 SIGNATURE = TEXT_SIGNATURE
 PORTABLE = Path(headset.__file__).parent / "backends" / "portable.py"
 """What MLflow runs to load an intent model; it loads any kind, so lies above this part."""
@@ -118,7 +118,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         fit = _fitting(request, encoder, code or Path.cwd(), limit_s, folder, clock)
         fitted, measured, sha256 = _make(data, synthetic, split, encoder, fit, artifact, tell)
         made = ModelRegistered(
-            model=MODEL,
+            model=request.name,
             version="",
             artifact_sha256=sha256,
             run_id="",
@@ -134,7 +134,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         )
         tell("track", 0.0)
         tracker = opening.result()
-        reigning = registry.champion(MODEL)
+        reigning = registry.champion(request.name)
         rises = reigning is None and measured.comparison.beaten
         settings = _params(request) | {"tested_on": split.test_name}
         run = _run(made, settings, began, clock.now(), _write_report(split, measured, folder / "report"))
@@ -149,13 +149,13 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
                 reason=_evidence(measured, split),
                 evidence=asdict(measured.comparison),
             )
-            reigning = reigning or (None if rises else registry.champion(MODEL))  # another may have been first
+            reigning = reigning or (None if rises else registry.champion(request.name))  # another may have been first
             tell("register", 1.0)
     return TrainingReport(
-        model=MODEL,
+        model=request.name,
         version=known.version,
         champion=rises,
-        verdict=_verdict(known.version, reigning, measured, split),
+        verdict=_verdict(known, reigning, measured, split),
         dataset=request.dataset,
         data_fingerprint=learned_fingerprint,
         rows=len(data.texts),
@@ -368,7 +368,7 @@ def _run(made: ModelRegistered, settings: dict[str, str], began: int, ended: int
     from headset.training.tracking import Run  # noqa: PLC0415
 
     return Run(
-        model=MODEL,
+        model=made.model,
         started=began,
         ended=ended,
         params=settings
@@ -410,12 +410,14 @@ def _evidence(measured: _Measured, split: Split) -> str:
     )
 
 
-def _verdict(version: str, reigning: ModelVersion | None, measured: _Measured, split: Split) -> str:
-    evidence = _evidence(measured, split)
+def _verdict(made: ModelVersion, reigning: ModelVersion | None, measured: _Measured, split: Split) -> str:
+    evidence, version = _evidence(measured, split), made.version
     if reigning is not None:
+        named = "" if made.model == MODEL else f" --model {made.model}"
         return (
             f"Version {version} is registered: {evidence}. Version {reigning.version} stays champion, because a"
-            " champion gives way only to a model that passed validation. Compare them with 'headset models list'."
+            " champion gives way only to a model that passed validation. Compare them with"
+            f" 'headset models compare {reigning.version} {version}{named}'."
         )
     if measured.comparison.beaten:
         return f"Version {version} is the first champion: {evidence}."

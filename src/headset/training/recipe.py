@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from headset.core.config import ModelName
 from headset.core.errors import InvalidInput, NotFound
 from headset.training.recording import check_seed
 
@@ -48,11 +49,15 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 SHIPPED = Recipe()
 
+MODEL = "intent"
+"""The model that decides wherever nothing else is said."""
+
 
 class IntentRequest(Struct, frozen=True, kw_only=True, tag="intent", tag_field="model"):
     """All that is asked for when an intent model is trained.
 
     Attributes:
+        name: The model it becomes a version of; a second one may decide in some queues.
         dataset: Name of the data to learn from.
         test: Name of the data to measure on; None holds some rows out, and fits again on all once measured.
         synthetic: Name of synthetic texts to learn from as well; never measured on.
@@ -61,6 +66,7 @@ class IntentRequest(Struct, frozen=True, kw_only=True, tag="intent", tag_field="
         recipe: How the model is made.
     """
 
+    name: ModelName = MODEL
     dataset: str
     test: str | None = None
     synthetic: str | None = None
@@ -72,8 +78,14 @@ class IntentRequest(Struct, frozen=True, kw_only=True, tag="intent", tag_field="
         """Refuse settings that no training can follow.
 
         Raises:
-            InvalidInput: the seed or the precision is out of range.
+            InvalidInput: the name is none, or the seed or the precision is out of range.
         """
+        try:
+            msgspec.convert(self.name, ModelName)
+        except msgspec.ValidationError:
+            raise InvalidInput(
+                "as", f"{self.name!r} is no name of a model; take a to z, 0 to 9, _ and -, at most 64, a letter first"
+            ) from None
         check_seed(self.seed)
         if not 0 < self.target_precision < 1:
             raise InvalidInput(
