@@ -9,12 +9,12 @@ import pytest
 
 from headset.core.errors import Conflict, InvalidInput
 from headset.delivery.project import read_project
-from headset.delivery.template import start_project
+from headset.delivery.template import start_project, write_rows
 from headset.features.definition_file import load_definitions
 from headset.training.recipe import SHIPPED, read_recipe
 from headset.twin.example import Example
 
-SAMPLES = {"learn": [Example("where is it", "parcel", "en", "chat")]}
+SAMPLES = {"learn.csv": write_rows([Example("where is it", "parcel", "en", "chat")])}
 
 
 @pytest.fixture

@@ -35,14 +35,19 @@ def init(
     json: JsonOption = False,
 ) -> None:
     """Begin a project for your Git: model code, features, tests, sample data, pipelines that run as they are."""
-    from headset.delivery.template import start_project
+    from headset.delivery.template import start_project, write_conversations, write_rows
     from headset.twin.example import write_examples
     from headset.twin.scenario import read_scenario
     from headset.twin.world import make_world
 
     chosen = name or folder.absolute().name.lower().replace("_", "-")
     world = make_world(read_scenario("quiet_week"))
-    samples = {part: write_examples(world, count, random.Random(f"init:{part}")) for part, count in _SAMPLES.items()}
+    made = {
+        part: write_examples(world, count, random.Random(f"init:{part}"), language="en")
+        for part, count in _SAMPLES.items()
+    }
+    samples = {f"{part}.csv": write_rows(made[part]) for part in ("learn", "test")}
+    samples["unseen.jsonl"] = write_conversations(made["unseen"], ("north", "south"))
     written = start_project(folder, chosen, samples)
     if json:
         print_json({"name": chosen, "files": [str(path) for path in written]})

@@ -6,12 +6,15 @@ import csv
 import io
 import re
 from importlib.resources import files
+from itertools import cycle
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from headset.core.errors import Conflict, InvalidInput, StorageFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
@@ -22,13 +25,13 @@ _HIDDEN = "dot_"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-def start_project(folder: Path, name: str, samples: Mapping[str, Iterable[Example]]) -> list[Path]:
+def start_project(folder: Path, name: str, samples: Mapping[str, str]) -> list[Path]:
     """Write the files of a new project, and give their paths.
 
     Args:
         folder: Where; it must be empty, but for ``.git``, or not be there.
         name: Of the project.
-        samples: Labelled texts, by the name of their file in ``data``; made up, since they go into a Git.
+        samples: Content of the files in ``data``, by name; made-up texts, since they go into a Git.
 
     Raises:
         InvalidInput: the name is no name.
@@ -41,7 +44,7 @@ def start_project(folder: Path, name: str, samples: Mapping[str, Iterable[Exampl
     try:
         if folder.exists() and any(each.name != ".git" for each in folder.iterdir()):
             raise Conflict("folder", f"{folder} is not empty; name another, or empty it")
-        for path, text in (*_template(name), *_samples(samples)):
+        for path, text in (*_template(name), *((f"data/{file}", text) for file, text in samples.items())):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, "utf-8")
@@ -65,10 +68,36 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]
             yield path, each
 
 
-def _samples(samples: Mapping[str, Iterable[Example]]) -> Iterator[tuple[str, str]]:
-    for part, examples in samples.items():
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("text", "label"))
-        writer.writerows((each.text, each.label) for each in examples)
-        yield f"data/{part}.csv", text.getvalue()
+def write_rows(examples: Iterable[Example]) -> str:
+    """Texts with their intents as CSV.
+
+    >>> from headset.twin.example import Example
+    >>> write_rows([Example("Where is it?", "parcel", "en", "chat")]).splitlines()
+    ['text,label', 'Where is it?,parcel']
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("text", "label"))
+    writer.writerows((each.text, each.label) for each in examples)
+    return text.getvalue()
+
+
+def write_conversations(examples: Iterable[Example], regions: Sequence[str]) -> str:
+    """The same as conversations, which say whose they are: JSON lines, customers of each region in turn.
+
+    >>> from headset.twin.example import Example
+    >>> write_conversations([Example("Where is it?", "parcel", "en", "chat")], ["north"])[:66]
+    '{"channel":"chat","language":"en","attributes":{"region":"north"},'
+    """
+    return "".join(
+        msgspec.json.encode(
+            {
+                "channel": each.channel,
+                "language": each.language,
+                "attributes": {"region": region},
+                "turns": [{"speaker": "customer", "text": each.text, "intent": each.label}],
+            }
+        ).decode()
+        + "\n"
+        for each, region in zip(examples, cycle(regions), strict=False)
+    )
