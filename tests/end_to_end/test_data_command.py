@@ -63,7 +63,7 @@ def test_data_are_checked_and_described(main, tmp_path):
         (("check", "mine", "--test", "none"), "there are: held, mine"),
         (("check", "mine", "--limits", "none.toml"), "none.toml is not there"),
         (("check", "mine", "--html", "no/such/folder.html"), "cannot be written"),
-        (("check", "mine", "--rows", "5"), "5"),
+        (("check", "mine", "--rows", "5"), "1000"),
         (("profile", "none"), "there are: held, mine"),
     ],
 )

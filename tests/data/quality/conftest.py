@@ -69,6 +69,7 @@ def check(make, encoder):
 
     def run(rows, name=None, *, now=NOW, limits=None, **beside):
         options = {} if limits is None else {"limits": limits}
+        options |= {} if name is None else {"only": (name,)}
         report = check_data(make(rows), encoder=encoder, now=now, beside=Beside(**beside), **options)
         return report if name is None else report.finding(name)
 

@@ -165,4 +165,6 @@ def _named(labels: Mapping[str, int]) -> dict[str, float]:
 
 
 def _value(finding: Finding) -> str:
-    return "–" if finding.value is None else f"{finding.value:.4g}"
+    if finding.value is None:
+        return "–"
+    return f"{finding.value:,.0f}" if finding.value >= 1_000 else f"{finding.value:.3g}"

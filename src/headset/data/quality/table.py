@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from headset.events.vault import Vault
 
 TEXTS_LIMIT = 200_000
-"""Texts that are looked at one by one, unless told otherwise: some 500 MB at the peak."""
+"""Texts that are looked at one by one, unless told otherwise: short ones take some 200 MB."""
 
 COPIES_LIMIT = 100
 """Rows of one set of words that a sample holds at most."""
