@@ -18,7 +18,6 @@ from headset.page.document import render as render_page
 from headset.training.encoder_comparison import compare_encoders
 from headset.training.encoder_report import choice, draw_encoders, make_page, render, verdicts
 
-
 INTENTS = ("battery", "coverage", "discount", "parcel")
 
 
