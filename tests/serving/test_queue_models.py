@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from headset import app as composition
+from headset.core.errors import ArtifactError
 from headset.events.schema import DecisionServed
 
 from .conftest import ScriptedPredictor, says
@@ -51,6 +52,30 @@ def test_a_queue_whose_model_has_no_champion_is_decided_by_the_usual_one(parts, 
     del parts.predictors["fine"]
     answer = request.getfixturevalue("say")(queue="email").json()
     assert (answer["intent"], answer["model_version"], answer["degraded"]) == ("refund", "1", False)
+
+
+def test_a_model_that_cannot_be_used_is_replaced_told_once_and_taken_up_when_it_can(
+    parts, request, monkeypatch, caplog
+):
+    def refuse(self, model, serving):
+        if model == "fine":
+            raise ArtifactError("the encoder 'minilm' is not there")
+        return None if serving else parts.predictors[model]
+
+    usable = composition.Installation.predictor
+    monkeypatch.setattr(composition.Installation, "predictor", refuse)
+    say, client = request.getfixturevalue("say"), request.getfixturevalue("client")
+    service = client.app.state.service
+    assert say(queue="email").json()["model_version"] == "1"
+    service.models.refresh()
+    (queue, reason), *others = client.get("/readyz").json()["replaced"].items()
+    assert (queue, others) == ("email", [])
+    assert "the encoder 'minilm' is not there" in reason
+    assert caplog.text.count("cannot be used") == 1
+    monkeypatch.setattr(composition.Installation, "predictor", usable)
+    service.models.refresh()
+    assert client.get("/readyz").json()["replaced"] == {}
+    assert say(conversation="c-9", queue="email").json()["model_version"] == "7"
 
 
 def test_inference_answers_for_each_model(client):

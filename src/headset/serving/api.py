@@ -156,12 +156,16 @@ async def show_health() -> dict[str, str]:
 
 
 @get("/readyz", tags=["operation"])
-async def show_readiness(request: HttpRequest) -> dict[str, str]:
-    """Say that decisions can be served by a model; 503 with the reason while they cannot."""
-    model = _service(request).model
+async def show_readiness(request: HttpRequest) -> dict[str, str | dict[str, str]]:
+    """Say that decisions can be served by a model; 503 with the reason while they cannot.
+
+    ``replaced`` names queues that the usual model decides in place of their own, and why.
+    """
+    models = _service(request).models
+    model = models.default
     if model.obstacle is not None:
         raise Overloaded(model.obstacle, retry_after_s=5)
-    return {"status": "ready", "model_version": model.version}
+    return {"status": "ready", "model_version": model.version, "replaced": models.replaced()}
 
 
 def create_api(open_service: Callable[[], Awaitable[Service]], metrics: Metrics, *, body_limit: int) -> Litestar:

@@ -50,6 +50,7 @@ class Model:
         self.name = name
         self._load = load
         self._predictor: Predictor | None = None
+        self._problem = ""
         limits = Limits(
             stall_s=config.decision.stall_ms / 1000,
             batch=config.decision.batch_limit,
@@ -69,7 +70,7 @@ class Model:
     def obstacle(self) -> str | None:
         """Why no model can answer, if so."""
         if self._predictor is None:
-            return f"no champion of model {self.name!r} is registered; train one with 'headset train'"
+            return self._problem or f"no champion of model {self.name!r} is registered; train one with 'headset train'"
         return "model calls are stuck; restart the server" if self._batcher.stuck else None
 
     async def predict(self, turn: CustomerTurn) -> Prediction:
@@ -79,12 +80,21 @@ class Model:
             ModelFailed: there is no model, it raised, or it did not answer in time.
         """
         if self._predictor is None:
-            raise ModelFailed(f"no champion of model {self.name!r} is registered")
+            raise ModelFailed(self._problem or f"no champion of model {self.name!r} is registered")
         return await self._batcher.submit(turn)
 
     def refresh(self) -> None:
-        """Take the champion into use if it is another one than now; the old one serves until then."""
-        fresh = self._load(self.version)
+        """Take the champion into use if it is another one than now; the old one serves until then.
+
+        Where that cannot be, the log says so, once for each reason.
+        """
+        try:
+            fresh, problem = self._load(self.version), ""
+        except HeadsetError as error:
+            fresh, problem = None, f"the champion of model {self.name!r} cannot be used: {error}"
+        if problem and problem != self._problem:
+            _logger.warning("%s", problem)
+        self._problem = problem
         if fresh is not None:
             self._predictor = fresh
             _logger.info("model %s version %s serves", self.name, fresh.model_version)
@@ -116,20 +126,14 @@ class Models:
         model = self._by_queue.get(queue, self.default)
         return self.default if model.obstacle is not None else model
 
-    def refresh(self) -> None:
-        """Take the champions into use.
+    def replaced(self) -> dict[str, str]:
+        """The queues whose own model cannot answer now, so that the usual one does, and why."""
+        return {queue: model.obstacle for queue, model in self._by_queue.items() if model.obstacle is not None}
 
-        Raises:
-            HeadsetError: one cannot be; the others were.
-        """
-        failed: HeadsetError | None = None
+    def refresh(self) -> None:
+        """Take the champions into use."""
         for model in self.named.values():
-            try:
-                model.refresh()
-            except HeadsetError as error:
-                failed = error
-        if failed is not None:
-            raise failed
+            model.refresh()
 
     def close(self) -> None:
         """Stop the models' threads."""
