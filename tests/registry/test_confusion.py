@@ -10,12 +10,13 @@ import pytest
 
 from headset.core.clock import ManualClock
 from headset.core.errors import ArtifactError, InvalidInput, NotFound
-from headset.core.ids import Ids
+from headset.core.ids import Ids, stable_id
 from headset.events.memory import MemoryLog
 from headset.events.schema import ModelRegistered
 from headset.registry.artifact import read_beside
 from headset.registry.confusion import CONFUSION, find_confusion, read_confusion
 from headset.registry.scorer import Arrays, Block, Scorer
+from headset.registry.seal import Seal
 from headset.registry.store import Registry
 
 SEEN = {
@@ -41,7 +42,9 @@ SCORER = Scorer(
 def register(tmp_path):
     """``register(beside)`` registers a version with these files and gives the registry."""
     clock = ManualClock(1_700_000_000_000_000)
-    registry = Registry(MemoryLog(clock), tmp_path / "views", tmp_path / "models", clock, Ids(clock, Random(7)))
+    registry = Registry(
+        MemoryLog(clock), tmp_path / "models", clock, Ids(clock, Random(7)), Seal(lambda *parts: stable_id(*parts).hex)
+    )
 
     def take_in(beside):
         made = ModelRegistered(
@@ -51,8 +54,7 @@ def register(tmp_path):
         registry.register(made, tmp_path / "made")
         return registry
 
-    yield take_in
-    registry.close()
+    return take_in
 
 
 def test_it_is_found_with_its_version(register):

@@ -43,7 +43,7 @@ def init(
     chosen = name or folder.absolute().name.lower().replace("_", "-")
     world = make_world(read_scenario("quiet_week"))
     made = {
-        part: write_examples(world, count, random.Random(f"init:{part}"), language="en")
+        part: write_examples(world, count, random.Random(f"init:{part}"), language="en", channel="chat")
         for part, count in _SAMPLES.items()
     }
     samples = {f"{part}.csv": write_rows(made[part]) for part in ("learn", "test")}
