@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 LIMIT_S = 900
 _PORT = 8641
 _PATIENCE_S = 60.0
+_PLATFORM = """[gates.limits]
+margin = 0.03        # 2,300 texts cannot tell a smaller difference from chance
+transfer_rate = 0.05
+aht_ratio = 0.1
+"""
 _TEXTS = ("where is my parcel", "I was charged twice", "cancel my contract please", "my internet is so slow")
 
 
@@ -133,6 +138,8 @@ def main() -> None:
         pipeline.run("project", "headset", "init", ".", "--name", "bank-bot")
         pipeline.begin()
         pipeline.commit("A project")
+        platform.mkdir(mode=0o700)
+        (platform / "headset.toml").write_text(_PLATFORM, "utf-8")
         pipeline.run("the platform's data", "make", "data", home=platform)
         pipeline.run("the first champion", "make", "train", home=platform)
         with served(pipeline) as client:

@@ -544,6 +544,7 @@ class Installation:
                 request=request,
                 clock=self.clock,
                 progress=progress,
+                code=self._code_of(known) if request.recipe.learner else None,
             )
         from headset.training.risk_job import repeat_risk
 
@@ -555,6 +556,20 @@ class Installation:
             request=request,
             progress=progress,
         )
+
+    def _code_of(self, known: ModelVersion) -> Path:
+        """The user's own sources that a version was trained with, as the registry keeps them.
+
+        Raises:
+            ArtifactError: they are not those that were registered.
+        """
+        from headset.registry.artifact import check_recorded, read_sealed, verify_folder
+        from headset.registry.hosted import CODE
+
+        folder = self.registry.artifact(known.model, known.version)
+        check_recorded(folder, known.made.artifact_sha256)
+        verify_folder(folder, read_sealed(folder).sha256)
+        return folder / CODE
 
     def _service_of(self, known: ModelVersion) -> FeatureService:
         """The feature service a registered risk model reads, made of live views."""

@@ -33,7 +33,7 @@ def shadowed(parts, candidate, monkeypatch):
 
 @pytest.fixture
 def shadow(shadowed, client):
-    found = client.app.state.service.shadows._named["intent"]
+    found = client.app.state.service.shadows.named["intent"]
     found.refresh()
     return found
 

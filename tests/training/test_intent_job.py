@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from headset.core.clock import ManualClock
 from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.events.past import Past
 from headset.registry.confusion import find_confusion, read_confusion
@@ -161,7 +162,13 @@ def test_a_model_of_another_name_has_versions_and_a_champion_of_its_own(home, fi
     assert known.made.artifact_sha256 == first.report.artifact_sha256
     request = read_request(known.made.request, "version 1")
     again = repeat_intent(
-        log=home.log, vault=home.vault, encoder=encoder, home=home.folder, request=request, progress=lambda *_: None
+        log=home.log,
+        vault=home.vault,
+        encoder=encoder,
+        home=home.folder,
+        request=request,
+        clock=ManualClock(0),
+        progress=lambda *_: None,
     )
     assert (request.name, again) == ("fine", made.artifact_sha256)
     assert home.registry.champion(MODEL).version == first.report.version
@@ -251,6 +258,7 @@ def test_a_version_is_made_again_from_its_record(open_home, examples, encoder):
             encoder=encoder,
             home=home.folder,
             request=read_request(made.request, "version 1"),
+            clock=ManualClock(0),
             progress=lambda *_: None,
         )
 

@@ -46,6 +46,8 @@ def init(
         part: write_examples(world, count, random.Random(f"init:{part}"), language="en", channel="chat")
         for part, count in _SAMPLES.items()
     }
+    learned = {_plain(each.text) for part in ("learn", "test") for each in made[part]}
+    made["unseen"] = [each for each in made["unseen"] if _plain(each.text) not in learned]
     samples = {f"{part}.csv": write_rows(made[part]) for part in ("learn", "test")}
     samples["unseen.jsonl"] = write_conversations(made["unseen"], ("north", "south"))
     written = start_project(folder, chosen, samples)
@@ -53,6 +55,10 @@ def init(
         print_json({"name": chosen, "files": [str(path) for path in written]})
         return
     out.print(f"{len(written)} files in {folder}; what to do next is in {folder / 'README.md'}", soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
 
 
 def plan(

@@ -145,22 +145,17 @@ class Shadows:
     """The candidates that answer beside the models that decide, each beside its own."""
 
     def __init__(self, shadows: Iterable[Shadow]) -> None:
-        self._named = {shadow.model: shadow for shadow in shadows}
+        self.named = {shadow.model: shadow for shadow in shadows}
 
     def watch(self, turn: Answered) -> None:
         """Let the candidate of the model that decided answer, too; returns at once."""
         served = turn.served.payload
         if isinstance(served, DecisionServed):
-            self._named[served.model].watch(turn)
-
-    def refresh(self) -> None:
-        """Take up the versions that should be in shadow."""
-        for shadow in self._named.values():
-            shadow.refresh()
+            self.named[served.model].watch(turn)
 
     async def close(self) -> None:
         """Keep what is being answered, then stop the threads."""
-        for shadow in self._named.values():
+        for shadow in self.named.values():
             await shadow.close()
 
 

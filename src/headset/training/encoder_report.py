@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table as Sheet
 from rich.text import Text
 
-from headset.page.document import Heading, Page, Paragraph, Picture, Table
+from headset.page.document import Block, Heading, Page, Paragraph, Picture, Table
 from headset.page.picture import BLUE, GREEN, INK, ORANGE, PINK, bare, make_figure, png
 from headset.training.baseline import SIGNIFICANT
 
@@ -80,7 +80,7 @@ def make_page(found: EncoderComparison, drawn: bytes) -> Page:
         ("seed", str(found.seed)),
     ]
     lead = " ".join(verdicts(found)) or "Only the default encoder is here."
-    chosen = [Heading("To give it to a queue"), *map(Paragraph, choice(found))] if choice(found) else []
+    chosen: list[Block] = [Heading("To give it to a queue"), *map(Paragraph, choice(found))] if choice(found) else []
     return Page(
         f"Encoders on {found.dataset}",
         None,

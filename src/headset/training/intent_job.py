@@ -19,6 +19,7 @@ import headset
 from headset.core.errors import NotFound
 from headset.data.dataset import fingerprint, read_dataset
 from headset.data.synthetic.store import read_synthetic
+from headset.events.past import Past
 from headset.events.schema import ModelRegistered
 from headset.registry.confusion import CONFUSION, observe
 from headset.registry.evidence import CHAMPION
@@ -108,7 +109,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     """
     began, began_s = clock.now(), clock.monotonic()
     position = log.head()
-    data, synthetic, split = _read(log, vault, request, progress)
+    data, synthetic, split = _read(Past(log, position), vault, request, progress)
     learned_fingerprint = _fingerprint(data, synthetic)
     progress("open MLflow", 0.0)
     with tracker_opening(home, tracking_uri) as opening, scratch(home) as folder:
