@@ -143,7 +143,8 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
         jobs=parts.job_desk,
         upkeep=[
             (_FOLLOW_EVERY_S, features.follow),
-            *((_CHAMPION_EVERY_S, each.refresh) for each in (*models.named.values(), *shadows.named.values())),
+            *((_CHAMPION_EVERY_S, model.refresh) for model in models.named.values()),
+            *((_CHAMPION_EVERY_S, shadow.refresh) for shadow in shadows.named.values()),
             (_LIVE_EVERY_S, features.refresh),
             (_CHAMPION_EVERY_S, upkeep.refresh_risk),
             (_READ_AHEAD_EVERY_S, upkeep.read_ahead),
