@@ -23,10 +23,9 @@ words = [consonant + vowel + "ng" for consonant in "bdklm" for vowel in "aeiou"]
 texts = [f"{words[n % 25]} {words[(7 * n + n // 25) % 25]} my {words[(11 * n + n // 25) % 25]} now" for n in range(75)]
 labels = [f"i{number % 3}" for number in range(75)]
 domain, encoder = Domain(texts, labels), load_encoder()
-made = generate(
-    build_generators(GENERATORS, domain, encoder), {"i0": 12}, PrivacyFilter(texts), Fidelity(domain, encoder), Random(7)
-)
-print(domain.vocabulary(9), made)
+generators = build_generators(GENERATORS, domain, encoder)
+print([domain.vocabulary(limit) for limit in range(1, 20)])
+print(generate(generators, {"i0": 12}, PrivacyFilter(texts), Fidelity(domain, encoder), Random(7)))
 print(list(profile_data(table_of(pl.DataFrame({"text": texts, "label": labels}), "mine")).common_words.items()))
 """
 
