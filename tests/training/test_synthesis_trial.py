@@ -14,7 +14,7 @@ from headset.data.synthetic.row import SyntheticRow
 from headset.features.static_encoder import load_encoder
 from headset.training.recipe import SHIPPED
 from headset.training.split import hold_out, learnable, set_apart
-from headset.training.synthesis_job import SynthesisRequest, find_rare
+from headset.training.synthesis_job import SynthesisRequest, check_size, find_rare
 from headset.training.synthesis_trial import bootstrap_gain, judge, try_synthesis
 
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "ra", "su", "ti", "vo")
@@ -186,6 +186,13 @@ def test_data_without_work_to_do_is_refused_with_the_reason(data, problem):
     with pytest.raises(InvalidInput) as refusal:
         find_rare(data, 10)
     assert problem in str(refusal.value)
+
+
+def test_more_texts_than_can_be_indexed_in_memory_are_refused():
+    many = ("some text",) * 200_001
+    with pytest.raises(InvalidInput, match="'shop' holds 200,001 texts, the limit is 200,000"):
+        check_size(Dataset("shop", many, many, many, "f"))
+    check_size(Dataset("shop", many[1:], many[1:], many[1:], "f"))
 
 
 @pytest.mark.parametrize(

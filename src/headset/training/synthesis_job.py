@@ -40,6 +40,7 @@ LEAST_TEXTS = FOLDS
 _RARE_LIMIT = 1_000
 _PER_INTENT_LIMIT = 1_000
 _ROWS_LIMIT = 100_000
+_TEXTS_LIMIT = 200_000
 _SHOWN = 3
 
 
@@ -145,7 +146,8 @@ def synthesize(
 
     Raises:
         NotFound: there is no data of that name.
-        InvalidInput: a setting is out of range, no intent is rare, or none has enough texts.
+        InvalidInput: a setting is out of range, there are too many texts, no intent is rare, or none has enough
+            texts.
         Conflict: the name is taken.
         ModelFailed: the endpoint does not answer.
     """
@@ -153,6 +155,7 @@ def synthesize(
     check_new(log, request.name)
     progress("read the data", 0.0)
     data = read_dataset(log, vault, request.dataset)
+    check_size(data)
     rare, left_out = find_rare(data, request.rare)
     if len(rare) * request.per_intent > _ROWS_LIMIT:
         raise InvalidInput(
@@ -198,6 +201,20 @@ def synthesize(
         left_out=left_out,
         samples=_samples(made.rows, Random(request.seed)),  # noqa: S311 - draws texts
     )
+
+
+def check_size(data: Dataset) -> None:
+    """Refuse more texts than the filter of near-copies, which indexes them in memory, is made for.
+
+    Raises:
+        InvalidInput: there are more.
+    """
+    if len(data.texts) > _TEXTS_LIMIT:
+        raise InvalidInput(
+            "data",
+            f"{data.name!r} holds {len(data.texts):,} texts, the limit is {_TEXTS_LIMIT:,}, since all of them are"
+            " indexed in memory to refuse near-copies; import fewer of them under another name",
+        )
 
 
 def find_rare(data: Dataset, below: int) -> tuple[dict[str, int], dict[str, int]]:

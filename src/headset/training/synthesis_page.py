@@ -131,7 +131,7 @@ def _draw_intents(trial: Trial) -> bytes:
         ([one.synthetic for one in ordered], BLUE, "o", "with synthetic rows"),
     ):
         axes.plot(values, places, mark, color=colour, markersize=5, label=name)
-    axes.set_yticks(places, [one.intent for one in ordered])
+    axes.set_yticks(places, [one.intent for one in ordered], parse_math=False)
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel("F1", fontsize=8, color=INK)
     axes.legend(fontsize=7, loc="lower right", frameon=False)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
@@ -21,6 +21,7 @@ def is_near_copy_the_long_way(text, real):
     return similar or any(0 < count < CROWD for count in shared)
 
 
+@example(["my why the"], "my my the")  # exactly as similar as is refused
 @given(st.lists(TEXTS, min_size=1, max_size=12), TEXTS)
 def test_the_index_finds_what_comparing_with_every_text_finds(real, text):
     assert PrivacyFilter(real).is_near_copy(text) == is_near_copy_the_long_way(text, real)

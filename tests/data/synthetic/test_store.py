@@ -98,3 +98,16 @@ def test_an_unknown_name_lists_those_there_are(keep, bank, log, vault):
     keep(ROWS)
     with pytest.raises(NotFound, match=r"'less' is not there.*there are: more"):
         read_synthetic(log, vault, "less", bank)
+
+
+def test_rows_are_kept_all_or_none(keep, log, monkeypatch):
+    """A process that dies halfway leaves no half of a set behind."""
+    calls, append = [], log.append
+
+    def once(events):
+        calls.append(len(events))
+        return append(events)
+
+    monkeypatch.setattr(log, "append", once)
+    keep([SyntheticRow(f"a card, number {number}", "card", "frame", ("card please",)) for number in range(1_200)])
+    assert calls == [1_200]

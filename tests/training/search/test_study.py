@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import msgspec
 import pytest
 
 from headset.core.errors import Conflict, HeadsetError, InvalidInput, NotFound, StorageFailed
 from headset.training.recipe import SHIPPED
+from headset.training.search import worker
 from headset.training.search.run import best_of
 from headset.training.search.study import Study
 from headset.training.search.worker import TRIALS, work
@@ -195,6 +197,39 @@ def test_a_store_that_cannot_be_opened_is_named_without_its_password(uri):
 def test_a_store_that_fails_midway_says_that_trials_are_kept(begin, tmp_path):
     study = begin()
     study.propose(4)
-    (tmp_path / "optuna.db").write_bytes(b"no database" * 1_000)
+    for name in ("optuna.db", "optuna.db-wal", "optuna.db-shm"):
+        (tmp_path / name).write_bytes(b"no database" * 1_000)
     with pytest.raises(StorageFailed, match="finished trials are kept"):
         study.claim("here:1")
+
+
+def test_a_beat_ends_with_its_trial_and_outlives_a_store_that_fails_once(begin, monkeypatch):
+    """No beat raises: that of an unfinished trial comes again, that of a finished one is the last."""
+    study, beats, ended = begin(), [], threading.Event()
+    study.propose(4)
+    trial = study.claim("here:1")
+    beat = study.beat
+
+    def shaky(number, count):
+        beats.append(count)
+        if count == 1:
+            raise StorageFailed("locked")
+        if count == 2:
+            study.finish(number, "failed", None, "given up")
+        try:
+            return beat(number, count)
+        finally:
+            if count >= 2:
+                ended.set()
+
+    monkeypatch.setattr(study, "beat", shaky)
+    monkeypatch.setattr(worker, "_BEAT_S", 0.001)
+    failures = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    with worker._beating(study, trial.number):
+        assert ended.wait(60)
+        for thread in threading.enumerate():
+            if thread.name == "beat":
+                thread.join(60)
+    assert beats == [1, 2]
+    assert failures == []

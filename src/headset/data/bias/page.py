@@ -25,6 +25,7 @@ _MEANINGS = {
     " promises the group than it keeps, compared with the others.",
 }
 MEASURES = tuple(_MEANINGS)
+_SHOWN = 60
 
 
 def verdict(report: BiasReport) -> str:
@@ -91,7 +92,9 @@ def _worst(findings: Sequence[Finding]) -> GateResult:
 
 
 def _picture(report: BiasReport, measure: str, findings: Sequence[Finding]) -> Picture:
-    shown = [finding for finding in findings if finding.gap is not None]
+    known = [finding for finding in findings if finding.gap is not None]
+    worst = sorted(known, key=lambda finding: (finding.result != "fail", -(finding.gap or 0.0)))[:_SHOWN]
+    shown = [finding for finding in known if finding in worst]
     figure, axes = make_figure(8.0, 0.8 + 0.24 * max(len(shown), 3))
     places, labels, place, dimension = [], [], 0.0, ""
     for finding in shown:
@@ -104,12 +107,13 @@ def _picture(report: BiasReport, measure: str, findings: Sequence[Finding]) -> P
         labels.append(f"{finding.dimension}: {finding.group}  (n {finding.n:,})")
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.axvline(100 * report.margin, color=INK, linewidth=1.0, linestyle="--")
-    axes.set_yticks(places, labels)
+    axes.set_yticks(places, labels, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("points by which the group is served worse than the others", fontsize=8)
     caption = (
         f"{measure.capitalize()} gap by group with its {1 - report.level:.0%} interval; the dashed line is the margin."
         " A cross is served worse, a dot is not, a diamond has too few rows to say."
+        + (f" Of {len(known):,} groups, the {_SHOWN} that are served worst." if len(known) > _SHOWN else "")
     )
     return Picture(png(figure), caption)
 

@@ -109,7 +109,9 @@ def check_balance(table: LabelledTable, limit: Ceiling, *, reference: LabelledTa
     total, total_before = sum(now.values()), sum(before.values())
     if not total or not total_before:
         return skipped("balance", limit, "there is no label on one side")
-    moves = {label: now.get(label, 0) / total - before.get(label, 0) / total_before for label in {*now, *before}}
+    moves = {
+        label: now.get(label, 0) / total - before.get(label, 0) / total_before for label in sorted({*now, *before})
+    }
     chance = 0.0
     for label in moves:
         share = (now.get(label, 0) + before.get(label, 0)) / (total + total_before)

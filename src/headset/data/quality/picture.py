@@ -29,7 +29,7 @@ def draw_bars(counts: Mapping[str, float], caption: str, *, other: str = "the ot
     names = [_short(name) for name, _ in shown]
     places = np.arange(len(shown))
     axes.barh(places, [value for _, value in shown], color=[BLUE] * len(ranked[:_BARS_SHOWN]) + [GREY] * bool(rest))
-    axes.set_yticks(places, names)
+    axes.set_yticks(places, names, parse_math=False)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     return Picture(png(figure), caption)
@@ -86,5 +86,4 @@ def _load(finding: Finding) -> float | None:
 
 
 def _short(name: str) -> str:
-    shown = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
-    return shown.replace("$", r"\$")
+    return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"

@@ -65,15 +65,17 @@ class PrivacyFilter:
         return any(run in self._rare_runs for run in runs(plain.split(), RUN))
 
     def _is_similar(self, plain: str) -> bool:
-        return any(
-            Levenshtein.normalized_similarity(plain, self._texts[place], score_cutoff=SIMILAR) >= SIMILAR
-            for place in self._may_be_similar(plain)
-        )
+        for place in self._may_be_similar(plain):
+            text = self._texts[place]
+            edits = _edits(max(len(plain), len(text)))
+            if Levenshtein.distance(plain, text, score_cutoff=edits) <= edits:
+                return True
+        return False
 
     def _may_be_similar(self, plain: str) -> NDArray[np.int64]:
         """Places of the texts that are long and alike enough; every similar one is among them."""
         longest = math.floor(len(plain) / SIMILAR)
-        edits = math.floor((1 - SIMILAR) * longest + 1e-9)
+        edits = _edits(longest)
         near = (self._lengths >= math.ceil(len(plain) * SIMILAR)) & (self._lengths <= longest)
         grams = _grams(plain)
         least = len(grams) - _GRAM * edits
@@ -83,6 +85,11 @@ class PrivacyFilter:
                 return np.empty(0, np.int64)
             near &= np.bincount(np.concatenate(known), minlength=len(self._texts)) >= least
         return np.flatnonzero(near)
+
+
+def _edits(length: int) -> int:
+    """How many edits leave two texts similar, the longer of which has this length."""
+    return math.floor((1 - SIMILAR) * length + 1e-9)
 
 
 def _grams(text: str) -> set[str]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from headset.events.vault import Vault
 
 _PREFIX = "synthetic:"
-_BATCH = 512
 _PAGE = 5_000
 
 
@@ -40,7 +39,7 @@ def check_new(log: Log, name: str) -> None:
 def append_synthetic(
     rows: Sequence[SyntheticRow], name: str, data: Dataset, *, log: Log, door: Door, vault: Vault, clock: Clock
 ) -> None:
-    """Keep rows under ``name``.
+    """Keep rows under ``name``, all or none.
 
     Args:
         rows: Made from texts of ``data``.
@@ -57,7 +56,7 @@ def append_synthetic(
     """
     places = dict(zip(reversed(data.texts), reversed(data.ids), strict=True))
     owners: dict[str, str] = {}
-    batch: list[Event] = []
+    events: list[Event] = []
     for number, row in enumerate(rows):
         sources = [places[source] for source in row.sources if source in places]
         if not sources or len(sources) < len(row.sources):
@@ -69,7 +68,7 @@ def append_synthetic(
         made = TextSynthesized(
             text=sealed, intent=row.label, generator=row.generator, sources=sources, subjects=subjects
         )
-        batch.append(
+        events.append(
             Event(
                 event_id=stable_id(_PREFIX + name, str(number), door.digest(row.label, row.text)),
                 event_time=clock.now(),
@@ -78,8 +77,7 @@ def append_synthetic(
                 payload=made,
             )
         )
-    for start in range(0, len(batch), _BATCH):
-        log.append(batch[start : start + _BATCH])
+    log.append(events)  # in one call: all are kept, or none
 
 
 def read_synthetic(log: Log, vault: Vault, name: str, data: Dataset) -> tuple[SyntheticRow, ...]:

@@ -156,10 +156,11 @@ def join_search(
 
     Raises:
         NotFound: there is no study of this name, or its data is not here.
-        InvalidInput: the data here is not the data the study was begun with.
+        InvalidInput: the data here is not the data the study was begun with, or an encoder of its space is missing.
     """
     study = open_study(home, storage, name)
     settings = study.join()
+    settings.space.check(tuple(encoders))
     data, test = _read(log, vault, settings.request)
     if data.fingerprint != settings.data_fingerprint:
         raise InvalidInput(
@@ -194,15 +195,17 @@ def _report(study: Study, objective: Objective, trials: int) -> SearchReport:
     request, known = study.settings.request, study.trials()
     higher = request.higher_is_better
     best = best_of(known, higher_is_better=higher)
-    shipped = known[0] if known else None
-    if best is None or best.value is None or shipped is None or shipped.value is None:
+    if best is None or best.value is None:
         problems = {trial.problem for trial in known if trial.problem}
         raise HeadsetError(
             f"no trial of study {study.name!r} is complete"
             + (f": {'; '.join(sorted(problems))[:300]}" if problems else "; give it more time and run it again")
         )
-    difference = None if best.number == 0 else objective.compare(best.recipe, shipped.recipe)
-    folds = fold_differences(best, shipped, request.metric, higher_is_better=higher) if shipped.folds else []
+    shipped = known[0]
+    complete = shipped.state == "complete"
+    compared = best.number != 0 and shipped.state != "failed"
+    difference = objective.compare(best.recipe, shipped.recipe) if compared else None
+    folds = fold_differences(best, shipped, request.metric, higher_is_better=higher) if complete else []
     return SearchReport(
         study=study.name,
         state="",
@@ -217,11 +220,11 @@ def _report(study: Study, objective: Objective, trials: int) -> SearchReport:
         failed=sum(trial.state == "failed" for trial in known),
         best=best.number,
         value=best.value,
-        shipped=shipped.value,
+        shipped=shipped.value if complete else None,
         fold_differences=folds,
         difference=difference,
         better=difference is not None and difference.beyond_noise,
-        verdict=verdict(request.metric, difference, folds),
+        verdict=verdict(request.metric, difference, folds, shipped=shipped.state),
         recipe=best.recipe,
         importance=study.importance(),
         run_id="",

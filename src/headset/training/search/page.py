@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from headset.page.document import Fold, Heading, Page, Paragraph, Picture, Table
 from headset.training.search.picture import draw_history, draw_importance, draw_parallel, draw_slices
-from headset.training.search.report import comment, recipe_text
+from headset.training.search.report import comment, recipe_text, shipped_value
 from headset.training.search.run import shown
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def draw_all(report: SearchReport, trials: Sequence[Trial]) -> dict[str, Picture
 def make_page(report: SearchReport, trials: Sequence[Trial], pictures: dict[str, Picture]) -> Page:
     """The page of a report."""
     facts = [
-        ("data", f"{report.dataset}, {report.rows:,} texts in {len(trials[0].folds)} folds"),
+        ("data", f"{report.dataset}, {report.rows:,} texts in {max(len(trial.folds) for trial in trials)} folds"),
         ("measured at the end on", report.tested_on),
         ("metric", f"{report.metric}, {_DIRECTION.get(report.metric, 'higher is better')}"),
         ("trials", f"{report.complete} complete, {report.pruned} pruned, {report.failed} failed, of {report.trials}"),
-        ("best", f"trial {report.best}: {report.value:.4f}; shipped recipe: {report.shipped:.4f}"),
+        ("best", f"trial {report.best}: {report.value:.4f}; shipped recipe: {shipped_value(report)}"),
         ("study", f"{report.study} ({report.state}), seed {report.seed}, in {report.storage}"),
         ("MLflow run", f"{report.run_id} in {report.tracking_uri}"),
     ]

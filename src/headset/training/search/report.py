@@ -40,9 +40,10 @@ class SearchReport(Struct, frozen=True, kw_only=True):
         failed: Trials that no model came out of.
         best: Number of the best trial.
         value: Its mean over the folds.
-        shipped: The shipped recipe's.
-        fold_differences: By fold, how much better the best is than the shipped recipe.
-        difference: Both on rows that no trial saw; None where the shipped recipe is the best.
+        shipped: The shipped recipe's; None where its trial is not complete.
+        fold_differences: By fold, how much better the best is than the shipped recipe; empty where the shipped
+            recipe's trial is not complete.
+        difference: Both on rows that no trial saw; None where the shipped recipe is the best, or its trial failed.
         better: True when the best beats the shipped recipe there by more than noise.
         verdict: The same in a sentence, with the next step.
         recipe: Of the best trial.
@@ -67,7 +68,7 @@ class SearchReport(Struct, frozen=True, kw_only=True):
     failed: int
     best: int
     value: float
-    shipped: float
+    shipped: float | None
     fold_differences: list[float]
     difference: Difference | None
     better: bool
@@ -88,8 +89,20 @@ def fold_differences(best: Trial, shipped: Trial, metric: str, *, higher_is_bett
     return [sign * (one[metric] - other[metric]) for one, other in pairs]
 
 
-def verdict(metric: str, difference: Difference | None, folds: list[float]) -> str:
-    """Whether the best recipe is worth having, honestly: the best of many looks better on its folds than it is."""
+def verdict(metric: str, difference: Difference | None, folds: list[float], *, shipped: str = "complete") -> str:
+    """Whether the best recipe is worth having, honestly: the best of many looks better on its folds than it is.
+
+    Args:
+        metric: What was judged.
+        difference: The best beside the shipped recipe.
+        folds: Differences by fold; empty where the shipped recipe's trial is not complete.
+        shipped: State of the shipped recipe's trial.
+    """
+    if shipped == "failed":
+        return (
+            "Trial 0, the shipped recipe, failed, so nothing says whether the best recipe is better; see its problem"
+            " below. The best recipe is one that works on this data."
+        )
     if difference is None:
         return "The shipped recipe is the best of all that were tried: keep it."
     found = (
@@ -98,11 +111,15 @@ def verdict(metric: str, difference: Difference | None, folds: list[float]) -> s
         f" {difference.high:+.4f}"
     )
     wins = sum(each > 0 for each in folds)
-    beside = f"better in {wins} of {len(folds)} folds, by {np.mean(folds):+.4f} on average"
+    beside = (
+        f"better in {wins} of {len(folds)} folds, by {np.mean(folds):+.4f} on average, where it was chosen for that"
+        if folds
+        else f"folds are not compared, since trial 0, the shipped recipe, is {shipped}"
+    )
     if difference.beyond_noise:
         return f"The best recipe beats the shipped one by more than noise: {found}; {beside}. Train with it."
     return (
-        f"No recipe beats the shipped one by more than noise: {found}; {beside} (where it was chosen for that)."
+        f"No recipe beats the shipped one by more than noise: {found}; {beside}."
         " Keep the shipped recipe, or search on more data."
     )
 
@@ -126,6 +143,11 @@ def comment(report: SearchReport) -> str:
     return f"trial {report.best} of study {report.study}, {report.metric} {report.value:.4f} over its folds"
 
 
+def shipped_value(report: SearchReport) -> str:
+    """The shipped recipe's value for people."""
+    return "not complete" if report.shipped is None else f"{report.shipped:.4f}"
+
+
 def render(report: SearchReport) -> RenderableType:
     """The report as a person reads it."""
     page = Table(show_header=False, box=None, pad_edge=False)
@@ -141,7 +163,7 @@ def _rows(report: SearchReport) -> Iterator[tuple[str, str]]:
     yield "learned from", f"{report.rows} texts of {report.dataset!r}; at the end measured on {report.tested_on}"
     counts = f"{report.complete} complete, {report.pruned} pruned, {report.failed} failed"
     yield "trials", f"{done} of {report.trials}: {counts}"
-    yield "best", f"trial {report.best}, {report.metric} {report.value:.4f}; shipped {report.shipped:.4f}"
+    yield "best", f"trial {report.best}, {report.metric} {report.value:.4f}; shipped {shipped_value(report)}"
     if report.importance:
         ranked = sorted(report.importance.items(), key=lambda each: -each[1])
         yield "what matters", ", ".join(f"{name} {share:.0%}" for name, share in ranked)

@@ -182,10 +182,12 @@ class Study:
                         return _told(self._storage.get_trial(key))
         return None
 
-    def beat(self, number: int, count: int) -> None:
-        """Show that the worker of a trial lives."""
-        with self._translated():
+    def beat(self, number: int, count: int) -> bool:
+        """Show that the worker of a trial lives; False where another process had ended the trial."""
+        with self._translated(), _unless_finished():
             self._storage.set_trial_user_attr(self._key(number), _BEAT, count)
+            return True
+        return False
 
     def keep_fold(self, number: int, folds: list[dict[str, float]]) -> bool:
         """Keep what the folds so far gave; True when the trial is not worth going on with.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headset.core.errors import HeadsetError
+from headset.core.errors import HeadsetError, StorageFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,9 @@ def _beating(study: Study, number: int) -> Iterator[None]:
         for each in count(1):
             if ended.wait(_BEAT_S):
                 return
-            study.beat(number, each)
+            with suppress(StorageFailed):  # the next beat tries again
+                if not study.beat(number, each):
+                    return
 
     thread = threading.Thread(target=beat, name="beat", daemon=True)
     thread.start()
