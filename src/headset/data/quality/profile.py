@@ -101,7 +101,7 @@ def profile_data(table: LabelledTable) -> DataProfile:
         words=_quantiles([len(each) for each in words]),
         vocabulary=len(used),
         once=sum(count == 1 for count in used.values()),
-        common_words=dict(spread.most_common(_WORDS_SHOWN)),
+        common_words=dict(sorted(spread.items(), key=_by_count)[:_WORDS_SHOWN]),
         languages=_counts(frame["language"]),
         recognised_languages=_counts(pl.Series([detect_language(text) for text in texts], dtype=pl.String)),
         channels=_counts(frame["channel"]),
@@ -115,7 +115,7 @@ def profile_data(table: LabelledTable) -> DataProfile:
 
 def _labels(table: LabelledTable) -> tuple[LabelProfile, ...]:
     lengths = dict(table.frame.group_by("label").agg(pl.col("text").str.len_chars().median()).iter_rows())
-    ranked = sorted(table.labels.items(), key=lambda item: (-item[1], item[0]))
+    ranked = sorted(table.labels.items(), key=_by_count)
     return tuple(LabelProfile(label, rows, rows / table.rows, lengths.get(label)) for label, rows in ranked)
 
 
@@ -127,7 +127,11 @@ def _quantiles(values: list[int]) -> dict[str, float]:
 
 def _counts(values: pl.Series) -> dict[str, int]:
     counted = Counter(values.drop_nulls().to_list())
-    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(counted.items(), key=_by_count))
+
+
+def _by_count(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
 
 
 def _days(times: pl.Series) -> dict[str, int]:

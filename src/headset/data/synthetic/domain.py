@@ -61,7 +61,8 @@ class Domain:
 
     def vocabulary(self, limit: int) -> list[str]:
         """The most common words, in order of the alphabet."""
-        return sorted(word for word, count in self._counts.most_common(limit) if count >= COMMON)
+        ranked = sorted((-count, word) for word, count in self._counts.items() if count >= COMMON)
+        return sorted(word for _, word in ranked[:limit])
 
 
 def _frames(found: dict[Tokens, Counter[str]], intents: int) -> dict[Tokens, int]:
