@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from contracts.text_model import TextModelContract
 
-from headset.core.clock import SystemClock
+from headset.core.clock import ManualClock, SystemClock
 from headset.core.errors import ArtifactError, InvalidInput, ModelFailed
 from headset.registry.child_message import Fit
 from headset.registry.hosted import HostedModel, Limits
@@ -112,10 +112,10 @@ def fit(tmp_path_factory):
     labels = [intent for intent in INTENTS for _ in range(20)]
     texts = [f"{random.choice(('my', 'a', 'the'))} {label} number {row}" for row, label in enumerate(labels)]
 
-    def run(factory, limit_s=120.0):
+    def run(factory, limit_s=120.0, clock=None, progress=lambda *_: None):
         learning = Learning(f"my_models:{factory}", code, limit_s, scratch)
         return fit_learner(
-            texts, labels, learning, seed=7, target_precision=0.8, clock=SystemClock(), progress=lambda *_: None
+            texts, labels, learning, seed=7, target_precision=0.8, clock=clock or SystemClock(), progress=progress
         )
 
     def here(learner):
@@ -157,8 +157,11 @@ def test_its_sources_are_kept_and_no_pickle(saved):
     assert msgspec.json.decode((saved.folder / "manifest.json").read_bytes())["trusted_types"] == ["words.Lower"]
 
 
-def test_equal_trainings_give_equal_bytes(fit, saved, tmp_path):
-    assert fit.run("proba").save(tmp_path / "again", {"beside.json": b"{}"}) == saved.sha256
+def test_equal_trainings_give_equal_bytes_and_the_time_limit_is_that_of_one_fit(fit, saved, tmp_path):
+    clock = ManualClock()
+    again = fit.run("proba", limit_s=100.0, clock=clock, progress=lambda *_: clock.advance(60))
+    assert clock.monotonic() >= 240
+    assert again.save(tmp_path / "again", {"beside.json": b"{}"}) == saved.sha256
 
 
 def test_the_registered_copy_runs_without_the_users_folder(saved, fit, tmp_path):

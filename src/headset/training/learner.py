@@ -62,7 +62,7 @@ class Learning(Struct, frozen=True):
     Attributes:
         learner: ``MODULE:FACTORY``.
         code: Folder that the module is found in.
-        limit_s: Seconds it may take.
+        limit_s: Seconds that one fit may take.
         scratch: Folder for files in the making.
     """
 
