@@ -18,9 +18,10 @@ from contracts.text_model import TextModelContract
 
 from headset.core.clock import ManualClock, SystemClock
 from headset.core.errors import ArtifactError, InvalidInput, ModelFailed
+from headset.registry import child_message
 from headset.registry.child_message import Fit
 from headset.registry.hosted import HostedModel, Limits
-from headset.training import estimator
+from headset.training import estimator, learner
 from headset.training.learner import Learning, fit_learner
 
 pytestmark = pytest.mark.slow
@@ -118,12 +119,12 @@ def fit(tmp_path_factory):
             texts, labels, learning, seed=7, target_precision=0.8, clock=clock or SystemClock(), progress=progress
         )
 
-    def here(learner):
+    def here(place):
         """Fit in this process: starting another takes seconds."""
         folds = tuple(row % 3 for row in range(len(texts)))
         to = tmp_path_factory.mktemp("to")
         return estimator.fit(
-            Fit(learner, str(code), tuple(texts), tuple(labels), INTENTS, folds, 7, str(to)), lambda *_: None
+            Fit(place, str(code), tuple(texts), tuple(labels), INTENTS, folds, 7, str(to)), lambda *_: None
         )
 
     before = list(sys.path)
@@ -259,6 +260,18 @@ def test_a_learner_that_raises_or_ends_its_process_is_refused_without_telling_a_
 def test_a_learner_that_cannot_be_used_is_refused_with_the_reason(fit, factory, problem):
     with pytest.raises((InvalidInput, ModelFailed), match=problem):
         fit.here(f"my_models:{factory}")
+
+
+def test_more_rows_than_an_answer_may_hold_are_refused_before_anything_is_fitted(fit, monkeypatch):
+    monkeypatch.setattr(learner, "FRAME_LIMIT", 59 * 3 * 8)
+    with pytest.raises(InvalidInput, match="has 60 rows; with 3 intents a learner of your own takes 59 at most"):
+        fit.run("absent")
+
+
+def test_a_message_over_the_limit_is_refused(monkeypatch):
+    monkeypatch.setattr(child_message, "FRAME_LIMIT", 100)
+    with pytest.raises(ModelFailed, match="bytes at once, the limit is 100"):
+        child_message.framed(child_message.Score(("a" * 100,)))
 
 
 def test_a_learner_that_never_returns_is_ended(fit):

@@ -18,7 +18,7 @@ from msgspec import Struct
 from headset.core.errors import InvalidInput, ModelFailed
 from headset.registry.artifact import MANIFEST, digests, write_manifest
 from headset.registry.child import Child
-from headset.registry.child_message import Fit, Fitted
+from headset.registry.child_message import FRAME_LIMIT, Fit, Fitted
 from headset.registry.hosted import FORMAT, HostedManifest, HostedModel, Limits
 from headset.registry.output import Output
 from headset.registry.signature import TEXT_SIGNATURE
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 3_600.0
 _LEAST = 1e-9
+_BYTES_OF_NUMBER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +97,21 @@ def fit_learner(
         synthetic: Must be empty: which fold may learn from a made-up row is not told to a user's estimator.
 
     Raises:
-        InvalidInput: there are synthetic rows, or no such factory, or what it makes fails, stalls or gives no usable
-            answer.
+        InvalidInput: there are synthetic rows, or more rows than one answer may hold, or no such factory, or what it
+            makes fails, stalls or gives no usable answer.
     """
     if synthetic:
         raise InvalidInput(
             "synthetic", f"{len(synthetic)} rows cannot be learned from by a learner of your own; leave one of both out"
         )
     names = tuple(sorted(set(labels)))
+    most = FRAME_LIMIT // (_BYTES_OF_NUMBER * len(names))
+    if len(texts) > most:
+        raise InvalidInput(
+            "data",
+            f"has {len(texts)} rows; with {len(names)} intents a learner of your own takes {most} at most;"
+            " import fewer, or leave the learner out",
+        )
     truth = np.searchsorted(np.array(names), np.array(labels))
     folds = assign_folds(texts, labels, FOLDS, np.random.Generator(np.random.PCG64(seed)))
     folder = Path(mkdtemp(prefix="learner-", dir=learning.scratch))
