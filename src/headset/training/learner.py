@@ -23,7 +23,7 @@ from headset.registry.hosted import FORMAT, HostedManifest, HostedModel, Limits
 from headset.registry.output import Output
 from headset.registry.signature import TEXT_SIGNATURE
 from headset.training.calibration import assign_folds, choose_threshold, fit_temperature, precision_by_label
-from headset.training.intent import FOLDS, Metrics, measure
+from headset.training.intent import FOLDS, Metrics, measure_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,7 +133,7 @@ def fit_learner(
         model = HostedModel(folder, Limits(), clock)
     except ModelFailed as error:
         raise InvalidInput("learner", f"{learning.learner}: {error}") from None
-    answered = _answered(predicted, confidence, len(names))
+    metrics = measure_answers(predicted, confidence, truth, threshold, labels=len(names))
 
     def save(directory: Path, beside: Mapping[str, bytes]) -> str:
         shutil.copytree(folder, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
@@ -141,7 +141,7 @@ def fit_learner(
             (directory / name).write_bytes(content)
         return write_manifest(directory, _manifest(directory, names, threshold, output, fitted.trusted_types))
 
-    return Trained(model, output.temperature, measure(answered, truth, threshold), save)
+    return Trained(model, output.temperature, metrics, save)
 
 
 def _ask(request: Fit, limit_s: float, clock: Clock, progress: Progress) -> Fitted:
@@ -174,13 +174,6 @@ def _calibrate(
     output = Output(fitted.gives, fit_temperature(margins, truth))
     probabilities = output.scores(values, rows=len(truth), labels=values.shape[1]).probabilities
     return output, probabilities.max(axis=1), probabilities.argmax(axis=1)
-
-
-def _answered(predicted: NDArray[np.int_], confidence: NDArray[np.float64], labels: int) -> NDArray[np.float64]:
-    """(n, k) numbers whose largest in each row is its confidence, in the column of its answer."""
-    values = np.zeros((len(predicted), labels))
-    values[np.arange(len(predicted)), predicted] = confidence
-    return values
 
 
 def _manifest(
