@@ -417,6 +417,7 @@ class Installation:
             progress=progress,
             code=code,
             limit_s=LIMIT_S if limit_s is None else limit_s,
+            encoder_file=self._encoder_file(encoder.version),
         )
 
     def synthesize(
@@ -726,7 +727,11 @@ class Installation:
             else:
                 encoder_version, recorded = own
                 model = load_text_model(draft.folder, loaders, recorded=recorded)
-                metrics = {} if data is None else measured(model, data, self.encoder, progress)
+                metrics = (
+                    {}
+                    if data is None
+                    else measured(model, data, self._encoder_named(encoder_version, request.source), progress)
+                )
                 imported = Imported(recorded, model.labels, metrics | {"threshold": model.threshold})
             made = registered(request, imported, data, encoder_version=encoder_version, position=position)
             version = self.registry.register(made, draft.folder).version
@@ -776,7 +781,7 @@ class Installation:
 
         Raises:
             InvalidInput: the folder is there, or the version is no intent model.
-            ArtifactError: the version's files are not those registered.
+            ArtifactError: the version's files are not those registered, or its encoder is not here.
         """
         from headset.registry.artifact import check_recorded, read_sealed, verify_folder
         from headset.registry.signature import TEXT_SIGNATURE
@@ -793,7 +798,8 @@ class Installation:
         from headset.training.intent_job import portable
         from headset.training.tracking import save_model
 
-        save_model(portable(known.made, folder, champion=False), to)
+        encoder = self._encoder_file(self.encoder_of(known).version)
+        save_model(portable(known.made, folder, champion=False, encoder=encoder), to)
 
     def _text_loaders(self, answer_s: float) -> Mapping[str, Loader]:
         from headset.backends.loaders import text_loaders
@@ -807,17 +813,22 @@ class Installation:
         Raises:
             ArtifactError: this installation does not have it.
         """
-        wanted = known.made.encoder_version
+        return self._encoder_named(known.made.encoder_version, f"model {known.model} version {known.version}")
+
+    def _encoder_named(self, wanted: str, whose: str) -> Encoder:
         if wanted == self.encoder.version:
             return self.encoder
         finer = self.finer_encoder if wanted.startswith(FINER) else None
         if finer is None or finer.version != wanted:
             there = self.encoder.version if finer is None else f"{self.encoder.version} and {finer.version}"
             raise ArtifactError(
-                f"model {known.model} version {known.version} needs the encoder {wanted}, here is {there};"
-                " see 'headset encoders list', or train again"
+                f"{whose} needs the encoder {wanted}, here is {there}; see 'headset encoders list', or train again"
             )
         return finer
+
+    def _encoder_file(self, version: str) -> Path | None:
+        """Where an encoder was built; None for the one that comes with Headset."""
+        return None if version == self.encoder.version else self._encoders / _minilm().FILE
 
     @property
     def _encoders(self) -> Path:

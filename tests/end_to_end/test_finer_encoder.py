@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,12 @@ from headset.app import open_installation
 from headset.core.config import load_config
 
 pytestmark = pytest.mark.slow
+
+TEXT = "where is my parcel"
+PREDICT = f"""
+import sys, mlflow.pyfunc, pandas as pd
+print(list(mlflow.pyfunc.load_model(sys.argv[1]).predict(pd.DataFrame({{"text": [{TEXT!r}]}}))["confidence"]))
+"""
 
 
 @pytest.fixture
@@ -51,6 +59,7 @@ def test_a_queue_is_decided_by_the_finer_model_and_by_the_usual_one_once_the_enc
 ):
     made = fine(headset)
     assert made.encoder_version.startswith("minilm-")
+    _comes_back_with_its_encoder(headset, home)
     again = headset("train", "again", "--model", "fine")
     assert (again.returncode, "the same files" in again.stdout) == (0, True), again.stdout + again.stderr
 
@@ -72,3 +81,21 @@ def test_a_queue_is_decided_by_the_finer_model_and_by_the_usual_one_once_the_enc
     printed = server.stop()
     assert models_of(home)["c-3"] == "intent"
     assert printed.count("the champion of model 'fine' cannot be used") == 1
+
+
+def _comes_back_with_its_encoder(headset, home):
+    """The export carries the finer encoder, runs without a home, and is measured with it when it comes back."""
+    out = home.parent / "exported"
+    done = headset("models", "export", "champion", str(out), "--model", "fine")
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", PREDICT, out], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (answer,) = json.loads(done.stdout)
+    done = headset("models", "import", str(out), "--as", "back", "--data", "starter", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"]["accuracy"] > 0.8
+    with open_installation(load_config(home, {})) as parts:
+        known = parts.registry.get("back", "1")
+        assert known.made.encoder_version.startswith("minilm-")
+        scores = parts.text_model(known).score([TEXT], parts.encoder_of(known).encode([TEXT]))
+    assert answer == pytest.approx(scores.probabilities.max())

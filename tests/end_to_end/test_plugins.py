@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,13 +60,18 @@ print(answers.to_json(orient="list"))
 TEXTS = ["I lost my phone", "roaming in Spain", ""]
 
 
-@pytest.fixture
-def home(home, tmp_path):
-    """With a version of a user's own model in it."""
-    code = tmp_path / "code"
-    code.mkdir()
-    (code / "my_model.py").write_text(MODULE)
-    return home
+@pytest.fixture(scope="module")
+def plugged_home(trained_home, tmp_path_factory):
+    """A home with a version of a user's own model in it, trained once, and what the training said."""
+    folder = tmp_path_factory.mktemp("plugged")
+    home = shutil.copytree(trained_home, folder / "home")
+    (folder / "my_model.py").write_text(MODULE)
+    command = [sys.executable, "-m", "headset", "train", "intent", "--data", "starter", "--json"]
+    command += ["--learner", "my_model:build", "--code", str(folder)]
+    environ = {**os.environ, "HEADSET_HOME": str(home)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return home, json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -82,12 +88,11 @@ def python(tmp_path):
 
 
 @pytest.fixture
-def plugged(main, home, tmp_path):
-    code, out, err = main(
-        "train", "intent", "--data", "starter", "--learner", "my_model:build", "--code", tmp_path / "code", "--json"
-    )
-    assert code == 0, out + err
-    return json.loads(out)
+def plugged(plugged_home, home):
+    trained, report = plugged_home
+    shutil.rmtree(home)
+    shutil.copytree(trained, home)
+    return report
 
 
 def test_a_users_model_decides_turns_and_outlives_its_process(plugged, home, start):

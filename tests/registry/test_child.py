@@ -31,6 +31,12 @@ def test_a_late_answer_is_thrown_away_and_the_next_question_gets_its_own(child):
         child.ask(Score(("d",)), 60)
 
 
+def test_it_ends_when_its_parent_does_in_the_middle_of_a_message(child):
+    child._write.write(framed(Score(("a",)))[:-1])
+    child._write.close()
+    assert child._process.wait(60) == 0
+
+
 def test_a_process_that_is_stuck_is_ended(child):
     with pytest.raises(ModelFailed, match="no answer within"):
         child.ask(Score(("a",)), 0.001)

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from contracts.text_model import TextModelContract
 
-from headset.core.clock import SystemClock
+from headset.core.clock import ManualClock, SystemClock
 from headset.core.errors import ArtifactError, InvalidInput, ModelFailed
+from headset.registry import child_message
 from headset.registry.child_message import Fit
 from headset.registry.hosted import HostedModel, Limits
-from headset.training import estimator
+from headset.training import estimator, learner
 from headset.training.learner import Learning, fit_learner
 
 pytestmark = pytest.mark.slow
@@ -112,18 +113,18 @@ def fit(tmp_path_factory):
     labels = [intent for intent in INTENTS for _ in range(20)]
     texts = [f"{random.choice(('my', 'a', 'the'))} {label} number {row}" for row, label in enumerate(labels)]
 
-    def run(factory, limit_s=120.0):
+    def run(factory, limit_s=120.0, clock=None, progress=lambda *_: None):
         learning = Learning(f"my_models:{factory}", code, limit_s, scratch)
         return fit_learner(
-            texts, labels, learning, seed=7, target_precision=0.8, clock=SystemClock(), progress=lambda *_: None
+            texts, labels, learning, seed=7, target_precision=0.8, clock=clock or SystemClock(), progress=progress
         )
 
-    def here(learner):
+    def here(place):
         """Fit in this process: starting another takes seconds."""
         folds = tuple(row % 3 for row in range(len(texts)))
         to = tmp_path_factory.mktemp("to")
         return estimator.fit(
-            Fit(learner, str(code), tuple(texts), tuple(labels), INTENTS, folds, 7, str(to)), lambda *_: None
+            Fit(place, str(code), tuple(texts), tuple(labels), INTENTS, folds, 7, str(to)), lambda *_: None
         )
 
     before = list(sys.path)
@@ -157,8 +158,11 @@ def test_its_sources_are_kept_and_no_pickle(saved):
     assert msgspec.json.decode((saved.folder / "manifest.json").read_bytes())["trusted_types"] == ["words.Lower"]
 
 
-def test_equal_trainings_give_equal_bytes(fit, saved, tmp_path):
-    assert fit.run("proba").save(tmp_path / "again", {"beside.json": b"{}"}) == saved.sha256
+def test_equal_trainings_give_equal_bytes_and_the_time_limit_is_that_of_one_fit(fit, saved, tmp_path):
+    clock = ManualClock()
+    again = fit.run("proba", limit_s=100.0, clock=clock, progress=lambda *_: clock.advance(60))
+    assert clock.monotonic() >= 240
+    assert again.save(tmp_path / "again", {"beside.json": b"{}"}) == saved.sha256
 
 
 def test_the_registered_copy_runs_without_the_users_folder(saved, fit, tmp_path):
@@ -256,6 +260,18 @@ def test_a_learner_that_raises_or_ends_its_process_is_refused_without_telling_a_
 def test_a_learner_that_cannot_be_used_is_refused_with_the_reason(fit, factory, problem):
     with pytest.raises((InvalidInput, ModelFailed), match=problem):
         fit.here(f"my_models:{factory}")
+
+
+def test_more_rows_than_an_answer_may_hold_are_refused_before_anything_is_fitted(fit, monkeypatch):
+    monkeypatch.setattr(learner, "FRAME_LIMIT", 59 * 3 * 8)
+    with pytest.raises(InvalidInput, match="has 60 rows; with 3 intents a learner of your own takes 59 at most"):
+        fit.run("absent")
+
+
+def test_a_message_over_the_limit_is_refused(monkeypatch):
+    monkeypatch.setattr(child_message, "FRAME_LIMIT", 100)
+    with pytest.raises(ModelFailed, match="bytes at once, the limit is 100"):
+        child_message.framed(child_message.Score(("a" * 100,)))
 
 
 def test_a_learner_that_never_returns_is_ended(fit):

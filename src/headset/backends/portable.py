@@ -7,7 +7,7 @@ the same artifact as the server does, with the same numbers.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow.models
 import pandas as pd  # type: ignore[import-untyped]
@@ -20,6 +20,9 @@ from headset.features.static_encoder import load_encoder
 from headset.registry.hosted import Limits
 from headset.registry.text_model import load_text_model
 
+if TYPE_CHECKING:
+    from headset.features.encoder import Encoder
+
 
 class PortableModel(PythonModel):
     """Texts in the column ``text``; out come the intent, its calibrated confidence, and the scope score."""
@@ -29,7 +32,7 @@ class PortableModel(PythonModel):
 
         Raises:
             ArtifactError: a file is missing or was changed, or the whole artifact is not the one that was exported.
-            ModelFailed: the installed Headset has another encoder.
+            ModelFailed: the encoder is another: of the installed Headset, or in the file that came with the model.
         """
         config = context.model_config
         self._model = load_text_model(
@@ -37,11 +40,11 @@ class PortableModel(PythonModel):
             text_loaders(Limits(), SystemClock()),
             recorded=config.get("artifact_sha256", ""),
         )
-        self._encoder = load_encoder()
+        self._encoder = _encoder(context.artifacts.get("encoder"))
         needed = config["encoder_version"]
         if self._encoder.version != needed:
             raise ModelFailed(
-                f"the model needs the encoder {needed}, the installed Headset has {self._encoder.version};"
+                f"the model needs the encoder {needed}, here is {self._encoder.version};"
                 " install the version named in the model's requirements.txt"
             )
 
@@ -63,6 +66,15 @@ class PortableModel(PythonModel):
                 "automatic": confidence >= self._model.threshold,
             }
         )
+
+
+def _encoder(file: str | None) -> Encoder:
+    """The encoder in the file that came with the model; without one, that of the installed Headset."""
+    if file is None:
+        return load_encoder()
+    from headset.backends.minilm import MiniLmEncoder  # noqa: PLC0415 - an extra
+
+    return MiniLmEncoder(Path(file).read_bytes())
 
 
 mlflow.models.set_model(PortableModel())

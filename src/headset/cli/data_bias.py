@@ -131,15 +131,18 @@ def _scored(
         parts.log, first, progress=lambda count: progress("read the data", count / max(len(first), 1))
     )
     model, encoder = parts.text_model(known), parts.encoder_of(known)
-    scored = []
+    answers: list[str] = []
+    confidence = np.empty(len(texts))
     for start in range(0, len(texts), _BATCH):
         batch = texts[start : start + _BATCH]
-        scored.append(model.score(batch, encoder.encode(batch)).probabilities)
+        probabilities = model.score(batch, encoder.encode(batch)).probabilities
+        answers += [model.labels[column] for column in probabilities.argmax(axis=1)]
+        confidence[start : start + _BATCH] = probabilities.max(axis=1)
         progress("score", min((start + _BATCH) / len(texts), 1.0))
-    if not scored:
+    if not texts:
         raise InvalidInput("data", f"all texts of {name} were erased; name another data set")
     groups = group_by(dimensions, [customers.get(each) for each in first], texts)
-    outcomes = judge_outcomes(np.concatenate(scored), model.labels, truth, threshold=model.threshold, groups=groups)
+    outcomes = judge_outcomes(answers, confidence, truth, threshold=model.threshold, groups=groups)
     return outcomes, [("data set", name), ("model", f"{known.model} version {known.version}")]
 
 

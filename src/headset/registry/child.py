@@ -92,7 +92,8 @@ class Child:
         A process that has given none for ``patience_s`` seconds is of no more use: it is killed.
 
         Raises:
-            ModelFailed: it failed, ended, said what cannot be read, or gave no answer within ``limit_s`` seconds.
+            ModelFailed: it failed, ended, said what cannot be read, or gave no answer within ``limit_s`` seconds of the
+                request, or of the last it told of its progress.
         """
         deadline = self._clock.monotonic() + limit_s
         try:
@@ -105,7 +106,7 @@ class Child:
             answer = self._answer(deadline)
             while isinstance(answer, Progress):
                 progress(answer.phase, answer.fraction)
-                answer = self._answer(deadline)
+                answer = self._answer(self._clock.monotonic() + limit_s)
             self._owed = False
         except TimeoutError:
             if not self._owed or self._clock.monotonic() - self._asked >= patience_s:

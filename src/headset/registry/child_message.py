@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from headset.core.errors import ModelFailed
 from headset.registry.output import Gives
 
 if TYPE_CHECKING:
@@ -107,10 +108,15 @@ ENCODER = msgspec.msgpack.Encoder()
 def framed(message: Request | Answer) -> bytes:
     r"""A message with its length before it.
 
+    Raises:
+        ModelFailed: it is over :data:`FRAME_LIMIT`.
+
     >>> framed(Failed("no"))[:4]
     b'\x00\x00\x00\x18'
     """
     content = ENCODER.encode(message)
+    if len(content) > FRAME_LIMIT:
+        raise ModelFailed(f"was to get or give {len(content)} bytes at once, the limit is {FRAME_LIMIT}")
     return len(content).to_bytes(LENGTH_BYTES, "big") + content
 
 

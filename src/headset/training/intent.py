@@ -84,8 +84,20 @@ def measure(probabilities: NDArray[np.float64], truth: NDArray[np.int_], thresho
     >>> measure(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]), 0.8).automatic_precision
     1.0
     """
-    predicted = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
+    return measure_answers(
+        probabilities.argmax(axis=1), probabilities.max(axis=1), truth, threshold, labels=probabilities.shape[1]
+    )
+
+
+def measure_answers(
+    predicted: NDArray[np.int_],
+    confidence: NDArray[np.float64],
+    truth: NDArray[np.int_],
+    threshold: float,
+    *,
+    labels: int,
+) -> Metrics:
+    """The same of the (n,) answered columns and the confidence in each, where there are ``labels`` columns."""
     right = predicted == truth
     share = accuracy(right)
     automatic = confidence >= threshold
@@ -93,7 +105,7 @@ def measure(probabilities: NDArray[np.float64], truth: NDArray[np.int_], thresho
         accuracy=share.value,
         accuracy_low=share.low,
         accuracy_high=share.high,
-        macro_f1=macro_f1(confusion_matrix(truth, predicted, probabilities.shape[1])),
+        macro_f1=macro_f1(confusion_matrix(truth, predicted, labels)),
         calibration_error=expected_calibration_error(confidence, right),
         automatic_ratio=float(automatic.mean()),
         automatic_precision=float(right[automatic].mean()) if automatic.any() else 0.0,

@@ -83,6 +83,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
     progress: Progress,
     code: Path | None = None,
     limit_s: float = LIMIT_S,
+    encoder_file: Path | None = None,
 ) -> TrainingReport:
     """Train an intent model, measure it, track the run, register the version.
 
@@ -101,6 +102,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         progress: Called with a phase and the fraction of it that is done, 0 to 1.
         code: Folder that the recipe's learner is found in; the working directory when left out.
         limit_s: Seconds that one fit of the learner may take.
+        encoder_file: Of the encoder, where it does not come with Headset; whoever loads the model from MLflow needs it.
 
     Raises:
         NotFound: there is no data of that name.
@@ -139,7 +141,7 @@ def train_intent(  # noqa: PLR0913 - stores, clock, randomness and settings come
         rises = reigning is None and measured.comparison.beaten
         settings = _params(request) | {"tested_on": split.test_name}
         run = _run(made, settings, began, clock.now(), _write_report(split, measured, folder / "report"))
-        with tracker.record(run, portable(made, artifact, champion=rises)) as run_id:
+        with tracker.record(run, portable(made, artifact, champion=rises, encoder=encoder_file)) as run_id:
             tell("track", 1.0)
             tell("register", 0.0)
             known = registry.register(replace(made, run_id=run_id), artifact)
@@ -384,8 +386,8 @@ def _run(made: ModelRegistered, settings: dict[str, str], began: int, ended: int
     )
 
 
-def portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Portable:
-    """A version with its files as MLflow keeps it."""
+def portable(made: ModelRegistered, artifact: Path, *, champion: bool, encoder: Path | None = None) -> Portable:
+    """A version with its files as MLflow keeps it; ``encoder`` is the file of its encoder, where it was built here."""
     from headset.training.tracking import Portable  # noqa: PLC0415
 
     return Portable(
@@ -393,9 +395,10 @@ def portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Portab
         artifact=artifact,
         signature=made.signature,
         config={"encoder_version": made.encoder_version, "artifact_sha256": made.artifact_sha256},
-        requirements=(f"headset=={headset.__version__}",),
+        requirements=(f"headset{'' if encoder is None else '[onnx]'}=={headset.__version__}",),
         alias=CHAMPION if champion else None,
         example={"text": _EXAMPLES},
+        encoder=encoder,
     )
 
 

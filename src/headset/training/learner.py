@@ -18,12 +18,12 @@ from msgspec import Struct
 from headset.core.errors import InvalidInput, ModelFailed
 from headset.registry.artifact import MANIFEST, digests, write_manifest
 from headset.registry.child import Child
-from headset.registry.child_message import Fit, Fitted
+from headset.registry.child_message import FRAME_LIMIT, Fit, Fitted
 from headset.registry.hosted import FORMAT, HostedManifest, HostedModel, Limits
 from headset.registry.output import Output
 from headset.registry.signature import TEXT_SIGNATURE
 from headset.training.calibration import assign_folds, choose_threshold, fit_temperature, precision_by_label
-from headset.training.intent import FOLDS, Metrics, measure
+from headset.training.intent import FOLDS, Metrics, measure_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 3_600.0
 _LEAST = 1e-9
+_BYTES_OF_NUMBER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class Learning(Struct, frozen=True):
     Attributes:
         learner: ``MODULE:FACTORY``.
         code: Folder that the module is found in.
-        limit_s: Seconds it may take.
+        limit_s: Seconds that one fit may take.
         scratch: Folder for files in the making.
     """
 
@@ -96,14 +97,21 @@ def fit_learner(
         synthetic: Must be empty: which fold may learn from a made-up row is not told to a user's estimator.
 
     Raises:
-        InvalidInput: there are synthetic rows, or no such factory, or what it makes fails, stalls or gives no usable
-            answer.
+        InvalidInput: there are synthetic rows, or more rows than one answer may hold, or no such factory, or what it
+            makes fails, stalls or gives no usable answer.
     """
     if synthetic:
         raise InvalidInput(
             "synthetic", f"{len(synthetic)} rows cannot be learned from by a learner of your own; leave one of both out"
         )
     names = tuple(sorted(set(labels)))
+    most = FRAME_LIMIT // (_BYTES_OF_NUMBER * len(names))
+    if len(texts) > most:
+        raise InvalidInput(
+            "data",
+            f"has {len(texts)} rows; with {len(names)} intents a learner of your own takes {most} at most;"
+            " import fewer, or leave the learner out",
+        )
     truth = np.searchsorted(np.array(names), np.array(labels))
     folds = assign_folds(texts, labels, FOLDS, np.random.Generator(np.random.PCG64(seed)))
     folder = Path(mkdtemp(prefix="learner-", dir=learning.scratch))
@@ -125,7 +133,7 @@ def fit_learner(
         model = HostedModel(folder, Limits(), clock)
     except ModelFailed as error:
         raise InvalidInput("learner", f"{learning.learner}: {error}") from None
-    answered = _answered(predicted, confidence, len(names))
+    metrics = measure_answers(predicted, confidence, truth, threshold, labels=len(names))
 
     def save(directory: Path, beside: Mapping[str, bytes]) -> str:
         shutil.copytree(folder, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
@@ -133,7 +141,7 @@ def fit_learner(
             (directory / name).write_bytes(content)
         return write_manifest(directory, _manifest(directory, names, threshold, output, fitted.trusted_types))
 
-    return Trained(model, output.temperature, measure(answered, truth, threshold), save)
+    return Trained(model, output.temperature, metrics, save)
 
 
 def _ask(request: Fit, limit_s: float, clock: Clock, progress: Progress) -> Fitted:
@@ -166,13 +174,6 @@ def _calibrate(
     output = Output(fitted.gives, fit_temperature(margins, truth))
     probabilities = output.scores(values, rows=len(truth), labels=values.shape[1]).probabilities
     return output, probabilities.max(axis=1), probabilities.argmax(axis=1)
-
-
-def _answered(predicted: NDArray[np.int_], confidence: NDArray[np.float64], labels: int) -> NDArray[np.float64]:
-    """(n, k) numbers whose largest in each row is its confidence, in the column of its answer."""
-    values = np.zeros((len(predicted), labels))
-    values[np.arange(len(predicted)), predicted] = confidence
-    return values
 
 
 def _manifest(

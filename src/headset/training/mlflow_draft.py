@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headset.core.errors import ArtifactError, InvalidInput
-from headset.registry.artifact import MANIFEST, digests, read_sealed, verify_folder, write_manifest
+from headset.registry.artifact import MANIFEST, digests, read_manifest, read_sealed, verify_folder, write_manifest
 from headset.registry.hosted import FORMAT, MLFLOW, HostedManifest
 from headset.registry.signature import read_signature
 from headset.training.foreign_folder import copy_foreign, leads_out
@@ -59,6 +59,7 @@ class MlflowDraft:
         except ArtifactError as error:
             raise InvalidInput("signature", str(error)) from None
         self._signature, self._trust_pickle = signature, trust_pickle if self.pickled else ""
+        self._vouched = bool(trust_pickle)
         self.labels: tuple[str, ...] = columns.labels
         self.gives: Gives = columns.gives
         self._own = _own_artifact(flavors, folder / MLFLOW)
@@ -71,11 +72,15 @@ class MlflowDraft:
 
         Raises:
             ArtifactError: a file of it was changed since.
+            InvalidInput: it says of itself that its pickles may be loaded, and nobody here vouches for it.
         """
         if self._own is None:
             return None
         artifact, encoder, recorded = self._own
-        verify_folder(artifact, read_sealed(artifact).sha256)
+        sealed = read_sealed(artifact)
+        verify_folder(artifact, sealed.sha256)
+        if sealed.format == FORMAT and not self._vouched:
+            _check_unpickled(read_manifest(artifact, FORMAT, HostedManifest))
         inner = self.folder.with_name(f"{self.folder.name}-unwrapped")
         artifact.rename(inner)
         shutil.rmtree(self.folder)
@@ -97,6 +102,15 @@ class MlflowDraft:
                 sha256=digests(self.folder, [name for name in files if name != MANIFEST]),
                 trusted_pickle=self._trust_pickle,
             ),
+        )
+
+
+def _check_unpickled(manifest: HostedManifest) -> None:
+    if manifest.trusted_pickle:
+        raise InvalidInput(
+            "path",
+            f"is an export whose pickles were trusted where it was made ({manifest.trusted_pickle[:200]!r}), and"
+            " loading one runs whatever its maker put into it; vouch for it with --trust-pickle REASON",
         )
 
 

@@ -16,7 +16,7 @@ from headset.registry.confusion import CONFUSION, observe
 from headset.registry.output import Output
 from headset.registry.signature import TEXT_SIGNATURE
 from headset.training.calibration import NEVER, assign_folds, choose_threshold, precision_by_label
-from headset.training.intent import measure
+from headset.training.intent import measure_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,19 +150,18 @@ def complete(
         output = Output(gives, precision=trial.precision)
         if data is None:
             return Imported(draft.write(labels, NEVER, output), labels, {"threshold": NEVER})
-        probabilities = _score(model, data, encoder, progress)
+        predicted, confidence = _score(model, data, encoder, progress)
     except (ModelFailed, ArtifactError) as error:
         raise InvalidInput("model", f"{request.source}: {error}") from None
     truth, width = _truth(labels, data)
     halves = assign_folds(data.texts, data.labels, 2, np.random.Generator(np.random.PCG64(request.seed)))
     first, second = np.flatnonzero(halves == 0), np.flatnonzero(halves == 1)
     if gives == "label":
-        answers = np.eye(len(labels))[probabilities.argmax(axis=1)]
-        output = Output(gives, precision=precision_by_label(answers[first].argmax(axis=1), truth[first], len(labels)))
-        probabilities = output.scores(answers, rows=len(answers), labels=len(labels)).probabilities
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        output = Output(gives, precision=precision_by_label(predicted[first], truth[first], len(labels)))
+        each = output.scores(np.eye(len(labels)), rows=len(labels), labels=len(labels)).probabilities
+        confidence = each.max(axis=1)[predicted]
     threshold = choose_threshold(confidence[first], (predicted == truth)[first], request.target_precision)
-    metrics = asdict(measure(_widened(probabilities, width)[second], truth[second], threshold))
+    metrics = asdict(measure_answers(predicted[second], confidence[second], truth[second], threshold, labels=width))
     seen = observe(
         labels,
         [data.labels[row] for row in second],
@@ -177,8 +176,8 @@ def complete(
 def measured(model: TextModel, data: Dataset, encoder: Encoder, progress: Progress) -> dict[str, float]:
     """How good a model is that is complete already, threshold included."""
     truth, width = _truth(model.labels, data)
-    probabilities = _score(model, data, encoder, progress)
-    return asdict(measure(_widened(probabilities, width), truth, model.threshold))
+    predicted, confidence = _score(model, data, encoder, progress)
+    return asdict(measure_answers(predicted, confidence, truth, model.threshold, labels=width))
 
 
 def _truth(labels: tuple[str, ...], data: Dataset) -> tuple[NDArray[np.int_], int]:
@@ -186,11 +185,6 @@ def _truth(labels: tuple[str, ...], data: Dataset) -> tuple[NDArray[np.int_], in
     unknown = sorted(set(data.labels) - set(labels))
     place = {label: column for column, label in enumerate([*labels, *unknown])}
     return np.array([place[label] for label in data.labels]), len(place)
-
-
-def _widened(probabilities: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    rows, labels = probabilities.shape
-    return np.hstack([probabilities, np.zeros((rows, width - labels))])
 
 
 def registered(
@@ -232,14 +226,18 @@ def _tried(
     return draft.gives, model
 
 
-def _score(model: TextModel, data: Dataset, encoder: Encoder, progress: Progress) -> NDArray[np.float64]:
-    parts = []
+def _score(
+    model: TextModel, data: Dataset, encoder: Encoder, progress: Progress
+) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """(n,) columns of the answers, and (n,) how sure it is of each."""
+    predicted, confidence = np.empty(len(data.texts), np.int_), np.empty(len(data.texts))
     for start in range(0, len(data.texts), _BATCH):
         progress("measure", start / len(data.texts))
         texts = data.texts[start : start + _BATCH]
-        parts.append(model.score(texts, encoder.encode(texts)).probabilities)
+        found = model.score(texts, encoder.encode(texts)).probabilities
+        predicted[start : start + _BATCH], confidence[start : start + _BATCH] = found.argmax(axis=1), found.max(axis=1)
     progress("measure", 1.0)
-    return np.concatenate(parts)
+    return predicted, confidence
 
 
 def _check_labels(labels: tuple[str, ...], source: str) -> None:

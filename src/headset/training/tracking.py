@@ -84,6 +84,7 @@ class Portable(Struct, frozen=True):
         requirements: What to install where the model is loaded.
         alias: Points at the new version; None for no alias.
         example: Columns of input, as they would be given.
+        encoder: File of the encoder that the code needs beside what is installed; None for none.
     """
 
     code: Path
@@ -93,6 +94,7 @@ class Portable(Struct, frozen=True):
     requirements: tuple[str, ...]
     alias: str | None
     example: Mapping[str, list[str]]
+    encoder: Path | None = None
 
 
 class Begun(Struct, frozen=True):
@@ -302,13 +304,14 @@ def read_mlmodel(folder: Path) -> tuple[dict[str, Any], str | None]:
 
 def save_model(portable: Portable, folder: Path, model: Model | None = None) -> None:
     """Write the MLflow model into ``folder``, which is not there yet."""
+    files = {"model": portable.artifact} | ({} if portable.encoder is None else {"encoder": portable.encoder})
     with warnings.catch_warnings():  # of MLflow's own deprecated calls
         warnings.simplefilter("ignore", DeprecationWarning)
         mlflow.pyfunc.save_model(
             folder,
             mlflow_model=model,
             python_model=str(portable.code),
-            artifacts={"model": str(portable.artifact)},
+            artifacts={name: str(path) for name, path in files.items()},
             model_config=dict(portable.config),
             signature=ModelSignature.from_dict(json.loads(portable.signature)),
             input_example=pd.DataFrame(dict(portable.example)),

@@ -37,9 +37,10 @@ class FairnessGate:
             return Judgement("inconclusive", {"n": len(rows), "dimensions": 0}, told)
         places = list(dict(zip(reversed(rows.conversations), reversed(range(len(rows))), strict=True)).values())[::-1]
         answers = context.answers
+        probabilities = answers.probabilities[places]
         outcomes = judge_outcomes(
-            answers.probabilities[places],
-            answers.labels,
+            [answers.labels[column] for column in probabilities.argmax(axis=1)],
+            probabilities.max(axis=1),
             [rows.labels[place] for place in places],
             threshold=answers.threshold,
             groups={dimension: [column[place] for place in places] for dimension, column in rows.groups.items()},

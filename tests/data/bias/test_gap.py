@@ -112,7 +112,7 @@ def test_no_rows_are_refused(draw, seed):
 
 def test_columns_of_different_length_are_refused():
     with pytest.raises(InvalidInput, match="has 1 rows"):
-        judge_outcomes(np.ones((2, 1)), ["a"], ["a", "a"], threshold=0.5, groups={"language": ["en"]})
+        judge_outcomes(["a", "a"], np.ones(2), ["a", "a"], threshold=0.5, groups={"language": ["en"]})
 
 
 def test_figures_of_groups_add_up(draw, seed):

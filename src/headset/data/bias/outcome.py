@@ -57,8 +57,8 @@ class Outcomes:
 
 
 def judge_outcomes(
-    probabilities: NDArray[np.floating],
-    labels: Sequence[str],
+    answers: Sequence[str],
+    confidence: NDArray[np.floating],
     truth: Sequence[str],
     *,
     threshold: float,
@@ -67,22 +67,22 @@ def judge_outcomes(
     """What became of texts that a model scored.
 
     Args:
-        probabilities: (n, k) by row and intent.
-        labels: (k,) the model's intents.
+        answers: (n,) the intents it found.
+        confidence: (n,) how sure it was of each.
         truth: (n,) true intents; one that the model does not know is never found.
         threshold: Confidence from which the model answers alone.
         groups: By dimension, the group of each row.
 
-    >>> found = judge_outcomes(np.array([[0.9, 0.1], [0.4, 0.6]]), ["a", "b"], ["a", "a"], threshold=0.8, groups={})
+    >>> found = judge_outcomes(["a", "b"], np.array([0.9, 0.6]), ["a", "a"], threshold=0.8, groups={})
     >>> found.right.tolist(), found.handed_over.tolist()
     ([True, False], [False, True])
     """
-    confidence = np.clip(probabilities.max(axis=1).astype(np.float64), 0.0, 1.0)
+    sure = np.clip(confidence.astype(np.float64), 0.0, 1.0)
     intents = np.asarray(truth, np.str_)
     return Outcomes(
         intents=intents,
-        right=np.asarray(labels, np.str_)[probabilities.argmax(axis=1)] == intents,
-        confidence=confidence,
-        handed_over=confidence < threshold,
+        right=np.asarray(answers, np.str_) == intents,
+        confidence=sure,
+        handed_over=sure < threshold,
         groups={dimension: np.asarray(column, np.str_) for dimension, column in groups.items()},
     )
