@@ -317,10 +317,12 @@ class Installation:
         """Refuse a job that could never run here.
 
         Raises:
-            InvalidInput: its data or features are not there, or its launcher cannot do it.
+            InvalidInput: it names what is not allowed or not there, or its launcher cannot do it.
         """
         from headset.data.dataset import check_dataset
+        from headset.jobs.policy import check_allowed
 
+        check_allowed(spec, self.config.jobs, self.config.home)
         if spec.data is not None:
             check_dataset(self.log, spec.data)
         if spec.features is not None:

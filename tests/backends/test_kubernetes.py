@@ -73,6 +73,18 @@ class TestKubernetesLauncher(LauncherContract):
         with pytest.raises(kind, match=str(answer)):
             launcher.start(attempt("x"))
 
+    @pytest.mark.parametrize("answer", [403, 422, 500, 503])
+    def test_a_question_that_is_refused_for_now_ends_no_job(self, launcher, cluster, answer):
+        work = attempt("wait")
+        launcher.start(work)
+        cluster.broken = answer
+        for question in (launcher.poll, lambda handle: launcher.logs(handle, 0)):
+            with pytest.raises(StorageFailed, match=str(answer)):
+                question(work.handle)
+        cluster.broken = 0
+        assert launcher.poll(work.handle).running
+        launcher.cancel(work.handle)
+
     def test_a_manifest_that_is_none_is_refused(self, launcher, monkeypatch):
         monkeypatch.setattr("headset.backends.kubernetes.job_manifest", lambda *_: {"spec": {"retries": 3}})
         with pytest.raises(InvalidInput, match="refuses the job"):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 import pytest
 from contracts.launcher import PROGRAM, LauncherContract, attempt, until
 
 ray = pytest.importorskip("ray")
 
-from headset.backends.ray import RayLauncher  # noqa: E402 - not where Ray is not installed
+from headset.backends.ray import RayLauncher, _Node, _runs  # noqa: E402 - not where Ray is not installed
+from headset.core.errors import StorageFailed  # noqa: E402 - as above
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +43,64 @@ def again(cluster, home):
 @pytest.fixture
 def launcher(again):
     return again()
+
+
+@pytest.fixture
+def local(home, monkeypatch):
+    """A launcher whose actors are objects of this process, by their handle: what Ray does is not looked at here."""
+    actors = {}
+
+    def start(self, attempt):
+        (self._folder / attempt.handle).mkdir(parents=True, exist_ok=True)
+        (self._folder / attempt.handle / "attempt.json").write_bytes(msgspec.json.encode(attempt))
+        actors.setdefault(attempt.handle, _Node(attempt, str(home), {"PATH": os.environ["PATH"]}, list(PROGRAM)))
+
+    def ask(_, handle, question, *arguments):
+        return getattr(actors[handle], question)(*arguments) if handle in actors else None
+
+    monkeypatch.setattr(RayLauncher, "start", start)
+    monkeypatch.setattr(RayLauncher, "_ask", ask)
+    made = RayLauncher("auto", home, os.environ, program=PROGRAM)
+    made.actors = actors
+    return made
+
+
+def test_a_new_actor_watches_what_a_dead_one_started(local, home):
+    work = attempt("keep:runs", "say:here", "wait")
+    local.start(work)
+    until(lambda: b"here" in local.logs(work.handle, 0))
+    local.actors.clear()
+    assert local.poll(work.handle).running
+    until(lambda: b"here" in local.logs(work.handle, 0))
+    assert (home / "runs").read_text() == "once\n"
+    local.cancel(work.handle)
+    until(lambda: not local.poll(work.handle).running)
+
+
+def test_an_actor_on_another_node_ends_no_process_there(local, home):
+    work = attempt("exit:0")
+    local.start(work)
+    (_runs(home) / work.handle / "node").write_text("another")
+    local.actors.clear()
+    local.poll(work.handle)
+    with pytest.raises(RuntimeError, match="another cannot end it"):
+        local.cancel(work.handle)
+
+
+def test_an_actor_that_does_not_answer_is_not_killed_while_its_job_runs(home, monkeypatch):
+    def ask(*_):
+        raise ray.exceptions.GetTimeoutError
+
+    released = []
+    monkeypatch.setattr(RayLauncher, "_ask", ask)
+    monkeypatch.setattr(RayLauncher, "release", lambda _, handle: released.append(handle))
+    launcher = RayLauncher("auto", home, os.environ)
+    (_runs(home) / "x").mkdir(parents=True)
+    (_runs(home) / "x" / "state").touch()
+    with pytest.raises(StorageFailed, match="asked again"):
+        launcher.cancel("x")
+    launcher.cancel("waits")
+    assert released == ["waits"]
 
 
 @pytest.mark.slow

@@ -20,9 +20,11 @@ from contracts.log import DurableLogContract, Scribe, ids_of, run_together
 from msgspec.structs import replace
 
 from headset.core.errors import InvalidInput, Overloaded, StorageFailed, StorageFull
+from headset.events.schema import CONTROL
 from headset.events.segment import Segments
 from headset.events.sqlite import SqliteLog
 from headset.events.vault import Vault
+from headset.jobs.record import JobRecord
 
 KILLS = 50
 WRITER = Path(__file__).with_name("killed_writer.py")
@@ -395,6 +397,10 @@ def check_after_kill(folder, scribe, lines, checked):
     log.close()
     vault.close()
     return head
+
+
+def test_the_record_of_jobs_is_read_by_the_index_of_control():
+    assert CONTROL.issuperset(JobRecord.types)
 
 
 def test_the_few_events_of_control_are_found_by_their_index(log):

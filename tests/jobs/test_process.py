@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from contracts.launcher import PROGRAM, LauncherContract, attempt, until
 
 from headset.core.errors import InvalidInput, StorageFailed
+from headset.jobs import attendant
 from headset.jobs.process import ProcessLauncher
 
 
@@ -105,6 +107,17 @@ class TestProcessLauncher(LauncherContract):
         status = self.ended(launcher, work.handle)
         assert status.exit_code < 0
         assert status.reason.endswith("MB of memory, 100 MB are its limit")
+
+    def test_memory_is_looked_at_by_time_however_much_is_printed(self, tmp_path, monkeypatch):
+        times, looks = itertools.count(), []
+        monkeypatch.setattr(attendant, "_now", lambda: next(times) * attendant._LOOK_EVERY_S / 10)
+        monkeypatch.setattr(attendant, "_memory_mb", lambda _: looks.append(1) or 0)
+        watched = attendant._Attendance(tmp_path, {"time_limit_s": None, "memory_mb": 100}, 0, 0)
+        watched._command = subprocess.CompletedProcess([], 0)
+        watched._command.pid = 1
+        for _ in range(100):
+            watched._hold_to_limits()
+        assert len(looks) == 10
 
     def test_a_full_disk_ends_it_and_says_so(self, launcher, tmp_path):
         if not Path("/dev/full").exists():

@@ -112,6 +112,15 @@ def test_a_job_succeeds(run, jobs):
     assert (lines.text, jobs.lines(job.job_id, lines.offset).ended) == ("hello\n", True)
 
 
+@pytest.mark.parametrize(("end", "state"), [(DONE, "succeeded"), (FAILED, "failed")])
+def test_a_job_that_has_ended_is_over_although_its_log_cannot_be_fetched(run, end, state):
+    class Mute(Engine):
+        def logs(self, handle, offset):
+            raise StorageFailed("the engine gives no log")
+
+    assert run(Mute([end])).state == state
+
+
 def test_a_failure_is_tried_again_with_growing_pauses(run, jobs, clock):
     begun = clock.now()
     job = run(Engine([FAILED], [FAILED], [FAILED], [DONE]), retries=3, backoff_s=10)

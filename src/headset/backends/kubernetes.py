@@ -54,7 +54,7 @@ class KubernetesLauncher:
     def start(self, attempt: Attempt) -> None:
         """See :meth:`Launcher.start`."""
         manifest: Any = job_manifest(attempt, self._settings)  # the client sends it as it is
-        with _answered(but=409):
+        with _answered(but=409, is_start=True):
             self._batch.create_namespaced_job(self._namespace, manifest, _request_timeout=_TIMEOUT_S)
 
     def poll(self, handle: str) -> Status:
@@ -131,15 +131,18 @@ def _connected() -> client.ApiClient:
 
 
 @contextmanager
-def _answered(*, but: int = 0) -> Iterator[None]:
-    """Pass over the status ``but``; tell of any other as an error of Headset."""
+def _answered(*, but: int = 0, is_start: bool = False) -> Iterator[None]:
+    """Pass over the status ``but``; tell of any other as an error of Headset.
+
+    Only a refusal to start is final: a job that runs is not given up because the cluster refuses one question.
+    """
     try:
         yield
     except ApiException as error:
         if error.status == but:
             return
         problem = " ".join(str(error.body or error.reason).split())[:300]
-        if error.status in {400, 403, 422}:
+        if is_start and error.status in {400, 403, 422}:
             raise InvalidInput("launcher", f"the cluster refuses the job ({error.status}): {problem}") from error
         raise StorageFailed(f"the cluster answers {error.status}: {problem}") from error
     except ValueError as error:

@@ -5,11 +5,13 @@ Headset must be installed on the nodes, and the home folder be on a disk that th
 
 from __future__ import annotations
 
+import platform
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
@@ -25,14 +27,23 @@ if TYPE_CHECKING:
 _NAMESPACE = "headset"
 _PATIENCE_S = 30.0
 _UNASKED = 0.01
+_ATTEMPT = "attempt.json"
+_DECODER = msgspec.json.Decoder(Attempt)  # made here: two threads must not be the first to decode a type
 _KEPT = ("PATH", "LANG", "TZ")
 
 
 class _Node:
-    """Runs one attempt on the node that Ray chose."""
+    """Runs one attempt on the node that Ray chose.
+
+    Its folder is in the home that the nodes share: an actor made anew finds what the one before it started there.
+    """
 
     def __init__(self, attempt: Attempt, home: str, environ: dict[str, str], program: list[str]) -> None:
-        folder = Path(mkdtemp(prefix="headset-job-"))
+        folder = _runs(Path(home))
+        node = folder / attempt.handle / "node"
+        if not node.exists():
+            node.write_text(platform.node(), "utf-8")
+        self._is_here = node.read_text("utf-8") == platform.node()
         self._launcher = ProcessLauncher(folder, Path(home), environ, program=program)
         self._handle = attempt.handle
         self._launcher.start(attempt)
@@ -44,6 +55,8 @@ class _Node:
         return self._launcher.logs(self._handle, offset)
 
     def cancel(self) -> None:
+        if not self._is_here:  # the numbers of its processes mean others on this node
+            raise RuntimeError("the node that runs the job has lost its actor, and another cannot end it")
         self._launcher.cancel(self._handle)
 
 
@@ -62,6 +75,7 @@ class RayLauncher:
     ) -> None:
         self._address = address
         self._home = home
+        self._folder = _runs(home)
         self._environ = environ
         self._program = program
 
@@ -73,6 +87,12 @@ class RayLauncher:
         asked = attempt.spec.resources
         known = {name: self._environ[name] for name in _KEPT if name in self._environ}
         environ = known | secrets_of(attempt.spec, self._environ)
+        folder = self._folder / attempt.handle
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (folder / _ATTEMPT).write_bytes(msgspec.json.encode(attempt))
+        except OSError as error:
+            raise StorageFailed(f"{folder} cannot be written ({error.strerror}); is the disk full?") from error
         with self._connected():
             ray.remote(_Node).options(
                 name=attempt.handle,
@@ -92,7 +112,12 @@ class RayLauncher:
             return Status(running=True)  # waits for resources
         if isinstance(status, Status):
             return status
-        return Status(running=False, reason="its actor is gone")
+        try:
+            attempt = _DECODER.decode((self._folder / handle / _ATTEMPT).read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return Status(running=False, reason="its actor is gone")
+        self.start(attempt)  # a new actor watches what the one before it started; nothing runs twice
+        return Status(running=True)
 
     def logs(self, handle: str, offset: int) -> bytes:
         """See :meth:`Launcher.logs`."""
@@ -106,7 +131,9 @@ class RayLauncher:
         try:
             self._ask(handle, "cancel")
         except GetTimeoutError:
-            self.release(handle)
+            if (self._folder / handle / "state").exists():  # without its actor nobody could end it
+                raise StorageFailed(f"the actor of {handle} does not answer; it is asked again") from None
+            self.release(handle)  # it waits for resources
 
     def release(self, handle: str) -> None:
         """See :meth:`Launcher.release`."""
@@ -114,6 +141,7 @@ class RayLauncher:
             actor = _actor(handle)
             if actor is not None:
                 ray.kill(actor)
+        shutil.rmtree(self._folder / handle, ignore_errors=True)
 
     def _ask(self, handle: str, question: str, *arguments: int) -> Any:  # noqa: ANN401 - of the three methods above
         """The answer of an attempt's actor; None where it is gone."""
@@ -140,6 +168,11 @@ class RayLauncher:
             ) from error
         except ValueError as error:
             raise InvalidInput("jobs.ray_address", f"{self._address!r} is no cluster ({str(error)[:200]})") from error
+
+
+def _runs(home: Path) -> Path:
+    """Where attempts keep their files, on the disk that the nodes and the platform share."""
+    return home / "jobs" / "ray"
 
 
 def _actor(handle: str) -> Any:  # noqa: ANN401 - Ray makes its class as it goes

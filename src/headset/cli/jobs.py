@@ -214,9 +214,11 @@ def manifest(
     """Print a job as the manifest of a Kubernetes Job, in JSON, as 'kubectl apply -f -' takes it."""
     from headset.jobs.launcher import Attempt
     from headset.jobs.manifest import job_manifest
+    from headset.jobs.policy import check_allowed
 
     config = read_config(home)
     wanted = _spec(config, command, spec, "kubernetes", cpus, memory, time_limit, retries)
+    check_allowed(wanted, config.jobs, config.home)
     made = job_manifest(Attempt(wanted.hash[:12], 1, wanted), config.jobs)
     if json:
         print_json(made)

@@ -135,6 +135,9 @@ class JobsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         concurrency: Jobs that run at once, at most.
         launcher: What runs a job that does not say it itself.
         image: Container image of a job that names none.
+        images: Further images that jobs may name.
+        secrets: Names of secrets that jobs may ask for.
+        variables: Names of variables that jobs may set, besides those that bound the threads of libraries.
         container_engine: ``podman`` or ``docker``, by name or path; empty, whichever is there, podman first.
         container_network: Network of containers: ``none``, ``host``, or the name of one of the engine's.
         kubernetes_namespace: Where Jobs are made.
@@ -147,6 +150,9 @@ class JobsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 2
     launcher: Literal["process", "container", "kubernetes", "ray"] = "process"
     image: Annotated[str, Meta(max_length=255)] = "headset:latest"
+    images: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
     container_engine: str = ""
     container_network: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")] = "none"
     kubernetes_namespace: Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")] = "default"

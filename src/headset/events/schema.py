@@ -592,6 +592,12 @@ CONTROL = frozenset(
         "FeatureServiceApplied",
         "FeatureServiceRemoved",
         "FeaturesVerified",
+        "JobQueued",
+        "JobStarted",
+        "JobAdopted",
+        "JobRequeued",
+        "JobCancelRequested",
+        "JobEnded",
     }
 )
 """Types of events that belong to no conversation; there are few of them, and a log finds them without looking through

@@ -59,6 +59,7 @@ class _Attendance:
         self._reason = ""
         self._insist_at: float | None = None
         self._started = _now()
+        self._look_at = self._started
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: self._end("it was told to end"))
@@ -120,8 +121,10 @@ class _Attendance:
                 self._signal(signal.SIGKILL)
         elif limit is not None and now - self._started > limit:
             self._end(f"it ran longer than its limit of {limit:g} s")
-        elif memory is not None and (used := _memory_mb(self._command.pid)) > memory:
-            self._end(f"it used {used} MB of memory, {memory} MB are its limit")
+        elif memory is not None and now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY_S  # all of /proc is read: not after each line that is printed
+            if (used := _memory_mb(self._command.pid)) > memory:
+                self._end(f"it used {used} MB of memory, {memory} MB are its limit")
 
     def _end(self, reason: str) -> None:
         if self._insist_at is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from headset.jobs.policy import check_remote
 from headset.jobs.spec import decode_spec
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ class JobDesk:
         self._launcher = launcher
 
     def submit(self, spec: bytes) -> bytes:
-        """See :meth:`Jobs.submit`."""
-        return self._shown(self._jobs.submit(decode_spec(spec, launcher=self._launcher)))
+        """See :meth:`Jobs.submit`; more is refused than on the machine itself, see :func:`check_remote`."""
+        wanted = decode_spec(spec, launcher=self._launcher)
+        check_remote(wanted)
+        return self._shown(self._jobs.submit(wanted))
 
     def list(self, limit: int) -> bytes:
         """See :meth:`Jobs.list`."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from headset.jobs.spec import JobSpec
 
 PROGRAM = (sys.executable, "-m", "headset")
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
 _PATIENCE_S = 30.0
 
 
@@ -128,7 +128,7 @@ class ProcessLauncher:
 
     def _variables(self, spec: JobSpec) -> dict[str, str]:
         cpus = spec.resources.cpus
-        threads = {} if cpus is None else dict.fromkeys(_THREADS, str(max(1, int(cpus))))
+        threads = {} if cpus is None else dict.fromkeys(THREADS, str(max(1, int(cpus))))
         return threads | ENVIRONMENT | spec.environment.variables | {HOME_VARIABLE: str(self._home)}
 
     def _await(self, folder: Path, child: subprocess.Popen[bytes]) -> None:

@@ -145,6 +145,7 @@ class Runner:
         """How the attempt ended, and what kept its output from being kept, if anything did."""
         pause, trouble, known = _POLL_S, "", (job.job_id, job.attempt) in self._mine
         while True:
+            status: Status | None = None
             try:
                 status = launcher.poll(handle)
                 trouble = trouble or self._keep_output(job, handle, launcher)
@@ -153,6 +154,9 @@ class Runner:
                 if status.running and (trouble or self._is_unwanted(job.job_id)):
                     launcher.cancel(handle)
             except StorageFailed as error:
+                if status is not None and not status.running:
+                    _logger.warning("the end of the output of job %s is lost: %s", job.job_id, error)
+                    return status, trouble
                 _logger.warning("job %s cannot be watched for now: %s", job.job_id, error)
                 self._pause(_AGAIN_S)
                 continue

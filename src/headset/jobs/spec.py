@@ -37,7 +37,6 @@ _SET_BY_LAUNCHER = ("--home", "--help")
 _ARGUMENTS_LIMIT = 200
 _LENGTH_LIMIT = 4_096
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_LOADS_CODE = re.compile(r"PATH|LD_.*|DYLD_.*|PYTHON.*|HEADSET_HOME|HEADSET_PROGRESS")
 _SOUNDS_SECRET = re.compile(
     r".*(SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY).*", re.IGNORECASE
 )
@@ -63,8 +62,8 @@ class Environment(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     """Where a job runs.
 
     Attributes:
-        image: The container image; empty for the configured one.
-        variables: Added to its environment; no secrets.
+        image: The container image, one of those configured; empty for the first.
+        variables: Added to its environment; no secrets, and only what the settings allow.
         secrets: Names of variables whose values the launcher brings: from the worker's own environment, on
             Kubernetes from the configured Secret.
     """
@@ -193,8 +192,6 @@ def _checked(spec: JobSpec) -> JobSpec:
 def _check_name(field: str, name: str) -> None:
     if not _VARIABLE.fullmatch(name):
         raise InvalidInput(field, f"{name[:40]!r} is no name of a variable; use letters, digits and '_'")
-    if _LOADS_CODE.fullmatch(name):
-        raise InvalidInput(field, f"{name} decides what code is run, so a job cannot set it; leave it out")
 
 
 def _lifted(spec: JobSpec) -> JobSpec:
