@@ -88,6 +88,14 @@ def test_the_name_of_the_model_must_do_as_the_name_of_a_folder(tmp_path, name):
         load_config(tmp_path, {}, {"decision.model": name})
 
 
+def test_limits_of_gates_are_a_table_of_numbers(tmp_path):
+    (tmp_path / "headset.toml").write_text("[gates.limits]\nmargin = 0.02\nsuite_cases = 80\n")
+    assert load_config(tmp_path, {}).gates.limits == {"margin": 0.02, "suite_cases": 80}
+    (tmp_path / "headset.toml").write_text('[gates.limits]\nmargin = "much"\n')
+    with pytest.raises(InvalidInput, match=r"gates\.limits"):
+        load_config(tmp_path, {})
+
+
 def test_every_setting_is_documented_with_its_default(root):
     page = (root / "docs" / "configuration.md").read_text("utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]

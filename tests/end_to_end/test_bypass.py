@@ -477,6 +477,12 @@ def promote_after_emptying_the_list_of_required_gates(world, main):
     world.command(main, "promote", "2", "--reason", "an attempt")
 
 
+@attempt("held to other limits than this installation's: margin 0.5 (here as shipped)")
+def promote_on_limits_that_who_validated_chose(world, main):
+    world.told(limits={"margin": 0.5})
+    world.command(main, "promote", "2", "--reason", "an attempt")
+
+
 @attempt("gate calibration failed")
 def promote_after_shortening_the_list_of_required_gates(world, main):
     world.told(gates={"calibration": "fail"})

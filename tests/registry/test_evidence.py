@@ -91,6 +91,27 @@ def test_a_first_champion_needs_its_baseline_only(registry, validate):
     assert registry.promote("intent", "1", by=ANN, reason="x").aliases == ["champion"]
 
 
+def test_only_a_validation_under_the_limits_of_the_installation_counts(registry, validate, log, clock, tmp_path):
+    policy = Policy(limits={"margin": 0.02})
+    held = Registry(log, tmp_path / "models", clock, Ids(clock, Random(8)), seal(), policy)
+    validate(held, "1")
+    with pytest.raises(Conflict, match=r"other limits .*: margin as shipped \(here 0\.02\); run"):
+        held.promote("intent", "1", by=ANN, reason="x")
+    validate(held, "1", limits={"margin": 0.02})
+    with pytest.raises(Conflict, match=r"margin 0\.02 \(here as shipped\)"):
+        registry.promote("intent", "1", by=ANN, reason="x")
+    held.promote("intent", "1", by=ANN, reason="x")
+    assert champion(registry) == "1"  # the promotion says what it was held to, so settings of today do not undo it
+    assert log.read(types=["Promoted"])[-1].event.payload.limits == {"margin": 0.02}
+
+
+def test_no_limit_bears_on_the_baseline_of_a_first_champion(log, validate, clock, tmp_path, registry):
+    policy = Policy(limits={"margin": 0.02})
+    held = Registry(log, tmp_path / "models", clock, Ids(clock, Random(8)), seal(), policy)
+    validate(held, "1", gates=dict.fromkeys(INTENT_GATES) | {"baseline": "pass"})
+    assert held.promote("intent", "1", by=ANN, reason="x").aliases == ["champion"]
+
+
 def test_candidate_and_shadow_move_freely_and_are_audited(registry):
     registry.promote("intent", "2", "shadow", by=ANN, reason="to look at it")
     registry.promote("intent", "3", "candidate", by=ANN, reason="next")

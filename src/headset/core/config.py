@@ -161,10 +161,12 @@ class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         required: Gates to be passed; empty for all that come with Headset. Some are required whatever stands here.
         valid_days: How long a validation counts.
+        limits: What gates hold a version to, where it is not as shipped, by name.
     """
 
     required: tuple[Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")], ...] = ()
     valid_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
+    limits: dict[str, int | float] = {}
 
 
 class SynthesisConfig(Struct, frozen=True, forbid_unknown_fields=True):

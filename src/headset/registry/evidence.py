@@ -32,16 +32,25 @@ class Policy(Struct, frozen=True):
         required: Gates that their versions must hold, and those of every other model that reads texts; a model that
             reads features is held to the floor.
         valid_days: How long a validation counts.
+        limits: What the same versions are held to, where it is not as shipped, by name.
     """
 
     models: frozenset[str] = frozenset({"intent"})
     required: tuple[str, ...] = INTENT_GATES
     valid_days: float = 14.0
+    limits: dict[str, float] = {}
 
     def required_of(self, made: ModelRegistered) -> tuple[str, ...]:
         """The gates that a version must hold, the floor included."""
-        asked = self.required if made.model in self.models or not made.feature_service else ()
+        asked = self.required if self._reads_texts(made) else ()
         return (*asked, *(gate for gate in FLOOR if gate not in asked))
+
+    def limits_of(self, made: ModelRegistered) -> dict[str, float]:
+        """The limits that a version must be held to, where they are not as shipped."""
+        return self.limits if self._reads_texts(made) else {}
+
+    def _reads_texts(self, made: ModelRegistered) -> bool:
+        return made.model in self.models or not made.feature_service
 
 
 class Moment(NamedTuple):
@@ -81,6 +90,7 @@ class Case(Struct, frozen=True):
         now: When it is asked for.
         required: Gates it must hold.
         valid_days: How long a validation counts.
+        limits: What it must have been held to, where that is not as shipped.
     """
 
     made: ModelRegistered
@@ -91,6 +101,7 @@ class Case(Struct, frozen=True):
     now: Moment
     required: tuple[str, ...]
     valid_days: float
+    limits: dict[str, float] = {}
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -129,6 +140,11 @@ def objections(case: Case) -> list[str]:
             f"validation {ended.validation_id} is of {iso(found.moment.told)}, older than {case.valid_days:g} days;"
             f" {again} anew"
         )
+    if case.needed != (BASELINE,) and ended.limits != case.limits:
+        told.append(
+            f"validation {ended.validation_id} was held to other limits than this installation's:"
+            f" {_differences(ended.limits, case.limits)}; {again} without --limits and --margin"
+        )
     missed = {gate: kept for gate in case.needed if (kept := shortfall(case, gate)) and gate not in case.waived}
     absent = [gate for gate, kept in missed.items() if kept == _ABSENT]
     if absent:
@@ -165,6 +181,14 @@ def evidence_of(case: Case) -> str:
     held = [gate for gate in case.needed if gate not in waived]
     said = f"validation {case.validation.ended.validation_id} passed {', '.join(held) or 'no gate'}"
     return said + (f"; waived: {', '.join(waived)}" if waived else "")
+
+
+def _differences(used: dict[str, float], held: dict[str, float]) -> str:
+    def told(limits: dict[str, float], name: str) -> str:
+        return f"{limits[name]:g}" if name in limits else "as shipped"
+
+    names = sorted(name for name in {*used, *held} if used.get(name) != held.get(name))
+    return ", ".join(f"{name} {told(used, name)} (here {told(held, name)})" for name in names)
 
 
 def _short(sha256: str) -> str:

@@ -145,7 +145,14 @@ class Ledger:
         """The version that serves; empty where there is none."""
         return self.aliases.get((model, CHAMPION), "")
 
-    def case(self, made: ModelRegistered, now: Moment, required: tuple[str, ...], valid_days: float) -> Case:
+    def case(
+        self,
+        made: ModelRegistered,
+        now: Moment,
+        required: tuple[str, ...],
+        valid_days: float,
+        limits: dict[str, float],
+    ) -> Case:
         """What is on record about making a version champion now."""
         key = made.model, made.version
         validation = self.validations.get(key)
@@ -158,6 +165,7 @@ class Ledger:
             now=now,
             required=required,
             valid_days=min(valid_days, VALID_DAYS),
+            limits=limits,
         )
 
     def waivers_of(self, made: ModelRegistered) -> list[Waiver]:
@@ -189,7 +197,7 @@ class Ledger:
                 known = self.versions.get((payload.model, payload.version))
                 if known is None or not payload.reason.strip():
                     return [f"version {payload.version} is not registered, or no reason is given"]
-                return request_objections(self.case(known[1], now, (payload.gate,), VALID_DAYS), payload)
+                return request_objections(self.case(known[1], now, (payload.gate,), VALID_DAYS, {}), payload)
             case WaiverGranted() | WaiverWithdrawn():
                 waiver = self.waivers.get(payload.waiver_id)
                 if waiver is None or waiver.request.model != payload.model:
@@ -222,7 +230,7 @@ class Ledger:
             return ["it names another artifact than the registered one"]
         if asked.action == "rollback":
             return self._against_rollback(asked, reigning)
-        return objections(self.case(made, now, asked.required, asked.valid_days))
+        return objections(self.case(made, now, asked.required, asked.valid_days, asked.limits))
 
     def _against_rollback(self, asked: Promoted, reigning: str) -> list[str]:
         reigns = self.reigns.get(asked.model, [])

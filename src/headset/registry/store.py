@@ -255,8 +255,10 @@ class Registry:
     # -- within --------------------------------------------------------------------------------
 
     def _case(self, ledger: Ledger, made: ModelRegistered, now: int) -> Case:
-        required = self._policy.required_of(made)
-        return ledger.case(made, ledger.moment(now), required, self._policy.valid_days)
+        policy = self._policy
+        return ledger.case(
+            made, ledger.moment(now), policy.required_of(made), policy.valid_days, policy.limits_of(made)
+        )
 
     def _told(self, ledger: Ledger, registered: int, made: ModelRegistered, now: int) -> ModelVersion:
         case = self._case(ledger, made, now)
@@ -284,6 +286,7 @@ class Registry:
             replaces=case.reigning,
             required=case.required,
             valid_days=case.valid_days,
+            limits=case.limits,
             card=encode_card(card),
         )
 

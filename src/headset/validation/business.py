@@ -150,7 +150,7 @@ def _judge(found: WhatIf, limits: Limits, other: str) -> Judgement:
         if named:
             told += f"; {words}: {', '.join(named)}"
     if result == "inconclusive":
-        told += "; validate on more texts, or raise business_runs and business_days with --limits"
+        told += "; validate on more texts, or raise business_runs and business_days in [gates.limits] of headset.toml"
     elif result == "fail":
         told += "; choose another --precision, or train on what it confuses"
     bars = [
