@@ -71,6 +71,12 @@ def test_a_misspelt_name_in_the_environment_is_refused_with_the_nearest(tmp_path
         load_config(tmp_path, {wrong: "1"})
 
 
+@pytest.mark.parametrize("name", ["REQUIRED", "VALID_DAYS", "LIMITS", "X"])
+def test_gates_are_not_set_by_the_environment(tmp_path, name):
+    with pytest.raises(InvalidInput, match=rf"HEADSET_GATES_{name}: .*set in headset\.toml only"):
+        load_config(tmp_path, {f"HEADSET_GATES_{name}": "1"})
+
+
 def test_other_names_in_the_environment_are_left_alone(tmp_path):
     others = ("HEADSET_HOME", "HEADSET_DATA", "HEADSET_REQUIRE_SERVICES", "HEADSET_REDIS_URL", "HEADSET_SERVICE_HOST")
     assert load_config(tmp_path, dict.fromkeys((*others, "PATH"), "x")) == Config(home=tmp_path)
