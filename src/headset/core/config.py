@@ -1,8 +1,8 @@
 """Configuration: one frozen tree, read once from ``headset.toml`` and the environment.
 
 Each setting but those of ``[gates]`` may be overridden by ``HEADSET_<SECTION>_<NAME>``, for example
-``HEADSET_SERVER_PORT=9000``. A name that begins with a section's and is no setting is refused; what else begins with ``HEADSET_`` is not ours to judge
-(an orchestrator makes such names from those of its services).
+``HEADSET_SERVER_PORT=9000``. A name that begins with a section's and is no setting is refused; what else begins with
+``HEADSET_`` is not ours to judge (an orchestrator makes such names from those of its services).
 """
 
 from __future__ import annotations
