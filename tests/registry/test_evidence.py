@@ -79,7 +79,7 @@ def test_a_version_that_holds_every_gate_becomes_champion(registry, validate):
     assert (known.aliases, champion(registry)) == (["champion"], "1")
     entry = registry.audit()[-1]
     assert (entry.what, entry.outcome, entry.person, entry.reason) == ("promote", "done", "ann", "it is good")
-    assert "passed suite, out_of_scope" in entry.why
+    assert "passed suite, champion, out_of_scope" in entry.why
 
 
 def test_a_first_champion_needs_its_baseline_only(registry, validate):
@@ -89,6 +89,12 @@ def test_a_first_champion_needs_its_baseline_only(registry, validate):
         registry.promote("intent", "1", by=ANN, reason="x")
     validate(registry, "1", gates=only | {"baseline": "pass"})
     assert registry.promote("intent", "1", by=ANN, reason="x").aliases == ["champion"]
+
+
+def test_a_first_champion_without_a_baseline_needs_the_comparison_too(registry, validate):
+    validate(registry, "1", gates={"champion": "fail"})
+    with pytest.raises(Conflict, match="gate champion failed"):
+        registry.promote("intent", "1", by=ANN, reason="x")
 
 
 def test_only_a_validation_under_the_limits_of_the_installation_counts(registry, validate, log, clock, tmp_path):

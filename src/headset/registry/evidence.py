@@ -105,13 +105,10 @@ class Case(Struct, frozen=True):
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The gates that count: of a first champion the baseline, or all but the comparison with a champion."""
-        required = (*self.required, *(gate for gate in FLOOR if gate not in self.required))
-        if self.reigning:
-            return required
-        if self.validation is not None and BASELINE in self.validation.ended.results:
+        """The gates that count: all that are required, or the baseline where training told it of a first champion."""
+        if not self.reigning and self.validation is not None and BASELINE in self.validation.ended.results:
             return (BASELINE,)
-        return tuple(gate for gate in required if gate != CHAMPION)
+        return (*self.required, *(gate for gate in FLOOR if gate not in self.required))
 
 
 def objections(case: Case) -> list[str]:
