@@ -185,6 +185,19 @@ def test_a_change_is_one_of_two_that_were_asked_for_at_once(registry, validate, 
     assert "it was to replace 1, but 2 is champion now" in registry.audit()[-1].why
 
 
+def test_a_promotion_rests_on_the_newest_validation(registry, validate):
+    """One was told between the card and the promotion: the card would describe another."""
+    first = validate(registry, "1")
+    asked = registry._crowning(
+        Promoted(model="intent", version="1", alias="champion", evidence="", by=ANN, reason="x",
+                 artifact_sha256=registry.get("intent", "1").made.artifact_sha256),
+        registry.get("intent", "1"))  # fmt: skip
+    newest = validate(registry, "1")
+    with pytest.raises(Conflict, match=f"rests on validation {first}, the newest is {newest}"):
+        registry.journal.judge(asked)
+    assert champion(registry) is None
+
+
 def test_a_card_is_frozen_with_the_promotion(registry, crown, log):
     crown(registry, "1")
     card = registry.card("intent", "1")

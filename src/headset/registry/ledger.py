@@ -230,7 +230,12 @@ class Ledger:
             return ["it names another artifact than the registered one"]
         if asked.action == "rollback":
             return self._against_rollback(asked, reigning)
-        return objections(self.case(made, now, asked.required, asked.valid_days, asked.limits))
+        case = self.case(made, now, asked.required, asked.valid_days, asked.limits)
+        against = objections(case)
+        newest = case.validation.ended.validation_id if case.validation else ""
+        if not against and asked.validation_id != newest:
+            return [f"it rests on validation {asked.validation_id or 'none'}, the newest is {newest}; promote anew"]
+        return against
 
     def _against_rollback(self, asked: Promoted, reigning: str) -> list[str]:
         reigns = self.reigns.get(asked.model, [])
