@@ -56,6 +56,7 @@ def root():
 
 class Manifest(Struct):
     sha256: dict[str, str]
+    format: str = "test"
 
 
 @pytest.fixture(scope="session")

@@ -176,6 +176,13 @@ def promote_after_changing_one_file(world, main):
     world.promote()
 
 
+@attempt("it was added later")
+def promote_after_adding_a_file(world, main):
+    world.told()
+    (world.home / "models" / "intent" / "2" / "numpy.py").write_text("raise SystemExit")
+    world.promote()
+
+
 @attempt("gate fairness failed")
 def promote_with_a_failed_gate(world, main):
     world.told(gates={"fairness": "fail"})
