@@ -97,6 +97,18 @@ def test_a_first_champion_without_a_baseline_needs_the_comparison_too(registry, 
         registry.promote("intent", "1", by=ANN, reason="x")
 
 
+def test_the_next_step_names_a_model_that_is_not_the_usual_one(registry, validate, save_artifact, tmp_path):
+    sha256 = save_artifact(tmp_path / "fine", weights="fine")
+    registry.register(replace(MADE, model="fine", artifact_sha256=sha256), tmp_path / "fine")
+    with pytest.raises(Conflict, match="'headset validate 1 --model fine'"):
+        registry.promote("fine", "1", by=ANN, reason="x")
+    with pytest.raises(Conflict, match="'headset validate 1 --model fine'"):
+        registry.waivers.request("fine", "1", "suite", days=1, by=ANN, reason="x")
+    validate(registry, "1", "fine", gates={"suite": "fail"})
+    with pytest.raises(Conflict, match="'headset models waive 1 --model fine --gate suite'"):
+        registry.promote("fine", "1", by=ANN, reason="x")
+
+
 def test_only_a_validation_under_the_limits_of_the_installation_counts(registry, validate, log, clock, tmp_path):
     policy = Policy(limits={"margin": 0.02})
     held = Registry(log, tmp_path / "models", clock, Ids(clock, Random(8)), seal(), policy)

@@ -13,6 +13,7 @@ from rich.text import Text
 from headset.app import open_installation
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, progress_bars, read_config
 from headset.core.errors import StorageFailed
+from headset.registry.evidence import model_option
 
 if TYPE_CHECKING:
     from headset.validation.run import ValidationReport
@@ -108,4 +109,4 @@ def _next_step(found: ValidationReport, *, counts: bool) -> str:
         return f"inconclusive: {', '.join(unsure)}. Give the evidence that is named above and validate again."
     if not counts:
         return "all gates pass, held to other limits than [gates.limits] of headset.toml: it counts for no promotion"
-    return f"all gates pass; promote it with 'headset models promote {found.version} --reason WHY'"
+    return f"all gates pass; promote it with 'headset models promote {found.version}{model_option(found.model)} --reason WHY'"

@@ -114,7 +114,8 @@ class Case(Struct, frozen=True):
 def objections(case: Case) -> list[str]:
     """Why the version may not become champion now, each in a sentence; none where it may."""
     version, found = case.made.version, case.validation
-    again = f"run 'headset validate {version}'"
+    other = model_option(case.made.model)
+    again = f"run 'headset validate {version}{other}'"
     if version == case.reigning:
         return [f"version {version} is champion already"]
     if found is None:
@@ -140,7 +141,7 @@ def objections(case: Case) -> list[str]:
     if case.needed != (BASELINE,) and ended.limits != case.limits:
         told.append(
             f"validation {ended.validation_id} was held to other limits than this installation's:"
-            f" {_differences(ended.limits, case.limits)}; {again} without --limits and --margin"
+            f" {_differences(ended.limits, case.limits)}; {again}, without --limits and --margin"
         )
     missed = {gate: kept for gate in case.needed if (kept := shortfall(case, gate)) and gate not in case.waived}
     absent = [gate for gate, kept in missed.items() if kept == _ABSENT]
@@ -148,11 +149,21 @@ def objections(case: Case) -> list[str]:
         which = f"gate {absent[0]} was" if len(absent) == 1 else f"gates {', '.join(absent)} were"
         told.append(f"{which} not evaluated; {again}")
     told += [
-        f"gate {gate} {kept}; improve the model, or ask for a waiver: 'headset models waive {version} --gate {gate}'"
+        f"gate {gate} {kept}; improve the model, or ask for a waiver:"
+        f" 'headset models waive {version}{other} --gate {gate}'"
         for gate, kept in missed.items()
         if kept != _ABSENT
     ]
     return told
+
+
+def model_option(model: str) -> str:
+    """What a command needs to mean this model; nothing for the one that is meant unless told otherwise.
+
+    >>> model_option("intent"), model_option("fine")
+    ('', ' --model fine')
+    """
+    return "" if model == "intent" else f" --model {model}"
 
 
 def shortfall(case: Case, gate: str) -> str:

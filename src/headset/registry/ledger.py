@@ -25,6 +25,7 @@ from headset.registry.evidence import (
     Case,
     Moment,
     Validation,
+    model_option,
     objections,
 )
 from headset.registry.waiver import Waiver, grant_objections, request_objections
@@ -245,7 +246,8 @@ class Ledger:
             known = ", ".join(dict.fromkeys(each for each in reigns if each != reigning)) or "none"
             return [f"version {asked.version} was never champion, so it takes evidence; before now were: {known}"]
         if (asked.model, asked.version) in self.left:
-            steps = f"'headset validate {asked.version}', then 'headset models promote {asked.version}'"
+            which = asked.version + model_option(asked.model)
+            steps = f"'headset validate {which}', then 'headset models promote {which}'"
             return [f"version {asked.version} was itself rolled back; it comes back with a new validation: {steps}"]
         return []
 
