@@ -109,4 +109,5 @@ def _next_step(found: ValidationReport, *, counts: bool) -> str:
         return f"inconclusive: {', '.join(unsure)}. Give the evidence that is named above and validate again."
     if not counts:
         return "all gates pass, held to other limits than [gates.limits] of headset.toml: it counts for no promotion"
-    return f"all gates pass; promote it with 'headset models promote {found.version}{model_option(found.model)} --reason WHY'"
+    which = f"{found.version}{model_option(found.model)}"
+    return f"all gates pass; promote it with 'headset models promote {which} --reason WHY'"

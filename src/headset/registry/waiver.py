@@ -77,8 +77,10 @@ def request_objections(case: Case, request: WaiverRequested) -> list[str]:
     """Why a waiver may not be asked for."""
     if case.validation is None or case.validation.ended.validation_id != request.validation_id:
         return [
-            "a waiver is for a gate of the newest validation on record;"
-            f" run 'headset validate {case.made.version}{model_option(case.made.model)}' first"
+            (
+                "a waiver is for a gate of the newest validation on record;"
+                f" run 'headset validate {case.made.version}{model_option(case.made.model)}' first"
+            )
         ]
     if request.artifact_sha256 != case.made.artifact_sha256:
         return ["the waiver names another artifact than the registered one"]
