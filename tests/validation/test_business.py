@@ -50,7 +50,7 @@ def test_a_figure_that_was_not_measured_is_inconclusive_but_for_ratings_that_nob
     def forecast(gap):
         return {kpi.name: SimpleNamespace(**dict.fromkeys(("mean", "low", "high"), gap(kpi.name))) for kpi in KPIS}
 
-    period = SimpleNamespace(study=Study(days=1.0), scenario="quiet week", unlearned=(), figures=forecast(lambda _: 0.5))
+    period = SimpleNamespace(study=Study(days=1.0), scenario="quiet", unlearned=(), figures=forecast(lambda _: 0.5))
     differences = forecast(lambda name: None if name == lacking else 0.0)
     found = SimpleNamespace(base=period, changed=period, differences=differences)
     monkeypatch.setattr("headset.validation.business.what_if", lambda *_, **__: found)
