@@ -56,6 +56,7 @@ def root():
 
 class Manifest(Struct):
     sha256: dict[str, str]
+    format: str = "test"
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +85,10 @@ def validate():
             "version": known.version,
             "validation_id": f"v{next(count)}",
             "artifact_sha256": known.made.artifact_sha256,
-        } | {name: value for name, value in changes.items() if name != "champion"}
+        } | {name: value for name, value in changes.items() if name not in {"champion", "limits"}}
         ended = ValidationEnded(
             champion=changes.get("champion", reigning.version if reigning else ""),
+            limits=changes.get("limits", {}),
             results={gate: result for gate, result in results.items() if result},
             **told,
         )

@@ -30,6 +30,7 @@ from headset.registry.seal import Seal
 from headset.registry.store import Registry
 from headset.serving.keys import ApiKeys, development_key
 from headset.serving.person import People
+from headset.validation.limits import DEFAULT, change_limits, changed_limits
 
 if TYPE_CHECKING:
     import threading
@@ -132,7 +133,9 @@ class Installation:
         )
         self._launchers: dict[LauncherName, Launcher] = {}
         deciding = frozenset({config.decision.model, *config.decision.queue_models.values()})
-        policy = Policy(deciding, config.gates.required or INTENT_GATES, config.gates.valid_days)
+        gates = config.gates
+        self.limits = change_limits(DEFAULT, gates.limits, "[gates.limits] of headset.toml")
+        policy = Policy(deciding, gates.required or INTENT_GATES, gates.valid_days, changed_limits(self.limits))
         seal = Seal(self.vault.digest)
         self.registry = Registry(self.log, home / "models", self.clock, self.ids, seal, policy)
 
@@ -501,6 +504,7 @@ class Installation:
             hands_over=hands_over,
             home=self.config.home,
             request=request,
+            limits=request.limits or self.limits,
             clock=self.clock,
             cpu=time.process_time,
             ids=self.ids,

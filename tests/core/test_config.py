@@ -71,6 +71,12 @@ def test_a_misspelt_name_in_the_environment_is_refused_with_the_nearest(tmp_path
         load_config(tmp_path, {wrong: "1"})
 
 
+@pytest.mark.parametrize("name", ["REQUIRED", "VALID_DAYS", "LIMITS", "X"])
+def test_gates_are_not_set_by_the_environment(tmp_path, name):
+    with pytest.raises(InvalidInput, match=rf"HEADSET_GATES_{name}: .*set in headset\.toml only"):
+        load_config(tmp_path, {f"HEADSET_GATES_{name}": "1"})
+
+
 def test_other_names_in_the_environment_are_left_alone(tmp_path):
     others = ("HEADSET_HOME", "HEADSET_DATA", "HEADSET_REQUIRE_SERVICES", "HEADSET_REDIS_URL", "HEADSET_SERVICE_HOST")
     assert load_config(tmp_path, dict.fromkeys((*others, "PATH"), "x")) == Config(home=tmp_path)
@@ -86,6 +92,14 @@ def test_a_misspelt_name_in_the_file_is_refused(tmp_path):
 def test_the_name_of_the_model_must_do_as_the_name_of_a_folder(tmp_path, name):
     with pytest.raises(InvalidInput, match=r"decision\.model"):
         load_config(tmp_path, {}, {"decision.model": name})
+
+
+def test_limits_of_gates_are_a_table_of_numbers(tmp_path):
+    (tmp_path / "headset.toml").write_text("[gates.limits]\nmargin = 0.02\nsuite_cases = 80\n")
+    assert load_config(tmp_path, {}).gates.limits == {"margin": 0.02, "suite_cases": 80}
+    (tmp_path / "headset.toml").write_text('[gates.limits]\nmargin = "much"\n')
+    with pytest.raises(InvalidInput, match=r"gates\.limits"):
+        load_config(tmp_path, {})
 
 
 def test_every_setting_is_documented_with_its_default(root):

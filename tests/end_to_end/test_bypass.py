@@ -176,6 +176,13 @@ def promote_after_changing_one_file(world, main):
     world.promote()
 
 
+@attempt("it was added later")
+def promote_after_adding_a_file(world, main):
+    world.told()
+    (world.home / "models" / "intent" / "2" / "numpy.py").write_text("raise SystemExit")
+    world.promote()
+
+
 @attempt("gate fairness failed")
 def promote_with_a_failed_gate(world, main):
     world.told(gates={"fairness": "fail"})
@@ -474,6 +481,12 @@ def promote_what_was_rolled_back_on_the_evidence_of_then(world, main):
 def promote_after_emptying_the_list_of_required_gates(world, main):
     world.told(gates={"fairness": "fail"})
     (world.home / "headset.toml").write_text("[gates]\nrequired = []\n")
+    world.command(main, "promote", "2", "--reason", "an attempt")
+
+
+@attempt("held to other limits than this installation's: margin 0.5 (here as shipped)")
+def promote_on_limits_that_who_validated_chose(world, main):
+    world.told(limits={"margin": 0.5})
     world.command(main, "promote", "2", "--reason", "an attempt")
 
 

@@ -83,6 +83,8 @@ def test_a_broken_candidate_fails_the_right_gates_on_record(main, home, recorded
         (ended.validation_id, ended.artifact_sha256)
     }
     assert (ended.champion, ended.version) == ("1", "2")
+    assert ended.limits == {"business_days": 0.05, "suite_cases": 80, "latency_p99_ms": 5000, "cpu_ms": 1000}
+    assert (ended.data, ended.seed) == ("'late'", 7)
     kept = Path(found["report"])
     assert kept == home / "reports" / "validation" / f"{ended.validation_id}.html"
     assert hashlib.sha256(page.read_bytes()).hexdigest() == ended.report_sha256 == found["report_sha256"]

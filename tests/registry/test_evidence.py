@@ -79,7 +79,7 @@ def test_a_version_that_holds_every_gate_becomes_champion(registry, validate):
     assert (known.aliases, champion(registry)) == (["champion"], "1")
     entry = registry.audit()[-1]
     assert (entry.what, entry.outcome, entry.person, entry.reason) == ("promote", "done", "ann", "it is good")
-    assert "passed suite, out_of_scope" in entry.why
+    assert "passed suite, champion, out_of_scope" in entry.why
 
 
 def test_a_first_champion_needs_its_baseline_only(registry, validate):
@@ -89,6 +89,45 @@ def test_a_first_champion_needs_its_baseline_only(registry, validate):
         registry.promote("intent", "1", by=ANN, reason="x")
     validate(registry, "1", gates=only | {"baseline": "pass"})
     assert registry.promote("intent", "1", by=ANN, reason="x").aliases == ["champion"]
+
+
+def test_a_first_champion_without_a_baseline_needs_the_comparison_too(registry, validate):
+    validate(registry, "1", gates={"champion": "fail"})
+    with pytest.raises(Conflict, match="gate champion failed"):
+        registry.promote("intent", "1", by=ANN, reason="x")
+
+
+def test_the_next_step_names_a_model_that_is_not_the_usual_one(registry, validate, save_artifact, tmp_path):
+    sha256 = save_artifact(tmp_path / "fine", weights="fine")
+    registry.register(replace(MADE, model="fine", artifact_sha256=sha256), tmp_path / "fine")
+    with pytest.raises(Conflict, match="'headset validate 1 --model fine'"):
+        registry.promote("fine", "1", by=ANN, reason="x")
+    with pytest.raises(Conflict, match="'headset validate 1 --model fine'"):
+        registry.waivers.request("fine", "1", "suite", days=1, by=ANN, reason="x")
+    validate(registry, "1", "fine", gates={"suite": "fail"})
+    with pytest.raises(Conflict, match="'headset models waive 1 --model fine --gate suite'"):
+        registry.promote("fine", "1", by=ANN, reason="x")
+
+
+def test_only_a_validation_under_the_limits_of_the_installation_counts(registry, validate, log, clock, tmp_path):
+    policy = Policy(limits={"margin": 0.02})
+    held = Registry(log, tmp_path / "models", clock, Ids(clock, Random(8)), seal(), policy)
+    validate(held, "1")
+    with pytest.raises(Conflict, match=r"other limits .*: margin as shipped \(here 0\.02\); run"):
+        held.promote("intent", "1", by=ANN, reason="x")
+    validate(held, "1", limits={"margin": 0.02})
+    with pytest.raises(Conflict, match=r"margin 0\.02 \(here as shipped\)"):
+        registry.promote("intent", "1", by=ANN, reason="x")
+    held.promote("intent", "1", by=ANN, reason="x")
+    assert champion(registry) == "1"  # the promotion says what it was held to, so settings of today do not undo it
+    assert log.read(types=["Promoted"])[-1].event.payload.limits == {"margin": 0.02}
+
+
+def test_no_limit_bears_on_the_baseline_of_a_first_champion(log, validate, clock, tmp_path, registry):
+    policy = Policy(limits={"margin": 0.02})
+    held = Registry(log, tmp_path / "models", clock, Ids(clock, Random(8)), seal(), policy)
+    validate(held, "1", gates=dict.fromkeys(INTENT_GATES) | {"baseline": "pass"})
+    assert held.promote("intent", "1", by=ANN, reason="x").aliases == ["champion"]
 
 
 def test_candidate_and_shadow_move_freely_and_are_audited(registry):
@@ -156,6 +195,19 @@ def test_a_change_is_one_of_two_that_were_asked_for_at_once(registry, validate, 
     registry.journal.tell(asked, source="registry")
     assert champion(registry) == "2"
     assert "it was to replace 1, but 2 is champion now" in registry.audit()[-1].why
+
+
+def test_a_promotion_rests_on_the_newest_validation(registry, validate):
+    """One was told between the card and the promotion: the card would describe another."""
+    first = validate(registry, "1")
+    asked = registry._crowning(
+        Promoted(model="intent", version="1", alias="champion", evidence="", by=ANN, reason="x",
+                 artifact_sha256=registry.get("intent", "1").made.artifact_sha256),
+        registry.get("intent", "1"))  # fmt: skip
+    newest = validate(registry, "1")
+    with pytest.raises(Conflict, match=f"rests on validation {first}, the newest is {newest}"):
+        registry.journal.judge(asked)
+    assert champion(registry) is None
 
 
 def test_a_card_is_frozen_with_the_promotion(registry, crown, log):

@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from headset.core.clock import ManualClock
-from headset.core.errors import InvalidInput, StorageFailed
+from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.core.ids import Ids, stable_id
 from headset.events.memory import MemoryLog
-from headset.events.schema import AnyPayload, ModelRegistered
+from headset.events.schema import Actor, AnyPayload, ModelRegistered
 from headset.events.sqlite import SqliteLog
 from headset.registry.ledger import TYPES
 from headset.registry.seal import Seal
@@ -142,6 +142,20 @@ def test_a_registry_opened_later_knows_what_the_log_knows(open_registry, artifac
     later = open_registry(8)
     assert later.register(MADE, artifact("b")).version == "2"
     assert [known.version for known in open_registry().versions()] == ["2", "1"]
+
+
+def test_a_look_up_judges_one_version(open_registry, artifact, monkeypatch):
+    """A server asks for its champions every two seconds, however many versions there are."""
+    registry = open_registry()
+    for mark in "abc":
+        registry.register(MADE, artifact(mark))
+    registry.promote("intent", "2", "shadow", by=Actor("ann"), reason="to look at it")
+    judged = []
+    monkeypatch.setattr("headset.registry.store.objections", lambda case: judged.append(case.made.version) or [])
+    assert (registry.get("intent", "shadow").version, registry.champion("intent")) == ("2", None)
+    assert judged == ["2"]
+    with pytest.raises(NotFound, match="versions: 3, 2, 1"):
+        registry.get("intent", "9")
 
 
 def test_the_types_are_those_of_the_vocabulary():

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from msgspec.structs import replace
 
 from headset.core.errors import InvalidInput
+from headset.twin.forecast import Study
 from headset.twin.phrasebook import load_phrasebook
 from headset.twin.scenario import read_scenario
-from headset.validation.business import BusinessGate, fit_scenario
+from headset.validation.business import KPIS, BusinessGate, fit_scenario
 from headset.validation.limits import Limits
 
 SHORT = Limits(business_days=0.05)
@@ -38,6 +41,22 @@ def test_without_a_champion_people_alone_are_the_measure(context, contender, wro
     found = judge(context(candidate=contender(wrong_in(0.02)), limits=SHORT))
     assert "beside people alone" in found.reason
     assert found.evidence["containment_change"] > 0.3
+
+
+@pytest.mark.parametrize(("lacking", "result"), [("csat", "pass"), ("service_level", "inconclusive")])
+def test_a_figure_that_was_not_measured_is_inconclusive_but_for_ratings_that_nobody_gave(
+    context, contender, monkeypatch, lacking, result
+):
+    def forecast(gap):
+        return {kpi.name: SimpleNamespace(**dict.fromkeys(("mean", "low", "high"), gap(kpi.name))) for kpi in KPIS}
+
+    period = SimpleNamespace(study=Study(days=1.0), scenario="quiet", unlearned=(), figures=forecast(lambda _: 0.5))
+    differences = forecast(lambda name: None if name == lacking else 0.0)
+    found = SimpleNamespace(base=period, changed=period, differences=differences)
+    monkeypatch.setattr("headset.validation.business.what_if", lambda *_, **__: found)
+    judged = judge(context(candidate=contender(), champion=contender(version="1")))
+    assert judged.result == result
+    assert ("not measured: service level" in judged.reason) == (result == "inconclusive")
 
 
 def test_too_few_rows_are_inconclusive(context, rows):

@@ -103,6 +103,14 @@ def test_unknown_training_data_are_told(log, vault, dataset):
     assert "does not hold" in read_learned(log, vault, [version(dataset)])[1]
 
 
+@pytest.mark.parametrize("measured_on", [None, "late"])
+def test_an_import_is_not_taken_for_what_a_data_set_of_that_name_taught(log, vault, add, measured_on):
+    add("imported", ("My card", "card"))
+    asked = msgspec.json.encode({"name": "intent", "source": "model.onnx", "dataset": measured_on}).decode()
+    learned, unknown = read_learned(log, vault, [version("imported", request=asked)])
+    assert (learned, "does not hold" in unknown) == (frozenset(), True)
+
+
 def test_the_data_of_its_test_are_chosen_then_what_agents_verified(log, vault, add, serve):
     position = add("test", ("where is it", "card"))
     asked = msgspec.json.encode({"dataset": "bank", "test": "test", "other": 1}).decode()

@@ -56,6 +56,14 @@ def test_a_gate_that_breaks_is_inconclusive_and_the_others_go_on(context, error)
     assert str(error) in found.judgements["breaks"].reason
 
 
+def test_the_floor_does_not_pass_on_texts_that_may_have_been_learned_from(context, rows):
+    gates = [Says("champion", "pass"), Says("calibration", "fail"), Says("latency", "pass")]
+    found = validate(context(rows=rows(unknown="version 2 learned from data that this log does not hold")), gates)
+    assert found.results == {"champion": "inconclusive", "calibration": "fail", "latency": "pass"}
+    assert "two people must waive" in found.judgements["champion"].reason
+    assert validate(context(rows=rows()), gates).results["champion"] == "pass"
+
+
 def test_progress_is_told_by_gate(context):
     told = []
     validate(context(progress=lambda name, part: told.append((name, part))), [Says("a", "pass"), Says("b", "pass")])

@@ -15,6 +15,7 @@ from headset.cli.models import ModelOption, VersionArgument, models
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, read_config
 from headset.cli.twin import KEY_VARIABLE
 from headset.events.schema import Actor, AttemptRefused
+from headset.registry.evidence import model_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,8 @@ def waive_gate(
         asked = parts.registry.waivers.request(model, version, gate, days=days, by=by, reason=reason)
     _print_waiver(asked, json=json)
     if not json:
-        out.print(f"a second person approves it with 'headset models approve {asked.waiver_id}'", soft_wrap=True)
+        step = f"headset models approve {asked.waiver_id}{model_option(model)}"
+        out.print(f"a second person approves it with '{step}'", markup=False, soft_wrap=True)
 
 
 @models.command(name="approve", epilog="Example: headset models approve WAIVER --key KEY")

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from rich.text import Text
 from headset.app import open_installation
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, progress_bars, read_config
 from headset.core.errors import StorageFailed
+from headset.registry.evidence import model_option
 
 if TYPE_CHECKING:
     from headset.validation.run import ValidationReport
@@ -40,39 +40,42 @@ def validate(  # noqa: PLR0917 - typer hands all of them over by name
         str, typer.Option("--scenario", help="Of the business figures: a name or a file.")
     ] = "quiet_week",
     margin: Annotated[
-        float | None, typer.Option("--margin", help="Accuracy it may lose to the champion, as a share.")
+        float | None, typer.Option("--margin", help="Accuracy it may lose to the champion, as a share, to try.")
     ] = None,
-    limits: Annotated[Path | None, typer.Option("--limits", help="TOML file of limits.")] = None,
+    limits: Annotated[
+        Path | None, typer.Option("--limits", help="TOML file of limits to try; those of headset.toml count.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 7,
     html: Annotated[Path | None, typer.Option("--html", help="Copy the report to this file.")] = None,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
     """Judge a version by all gates, and keep the evidence: exit code 0 only when all pass."""
-    from headset.validation.limits import DEFAULT, check_limits, read_limits
+    from headset.validation.limits import change_limits, read_limits
     from headset.validation.run import ValidationRequest
 
-    held = DEFAULT if limits is None else read_limits(limits)
-    if margin is not None:
-        held = check_limits(msgspec.structs.replace(held, margin=margin))
-    request = ValidationRequest(
-        version=version,
-        model=model,
-        data=data,
-        suite=tuple(suite or ([_OWN_TESTS] if _OWN_TESTS.is_dir() else [])),
-        out_of_scope=out_of_scope,
-        scenario=scenario,
-        limits=held,
-        seed=seed,
-    )
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
+        held = parts.limits if limits is None else read_limits(limits, parts.limits)
+        if margin is not None:
+            held = change_limits(held, {"margin": margin}, "--margin")
+        counts = held == parts.limits
+        request = ValidationRequest(
+            version=version,
+            model=model,
+            data=data,
+            suite=tuple(suite or ([_OWN_TESTS] if _OWN_TESTS.is_dir() else [])),
+            out_of_scope=out_of_scope,
+            scenario=scenario,
+            limits=held,
+            seed=seed,
+        )
         found = parts.validate(request, progress=progress)
     if html is not None:
         _copy(Path(found.report), html)
     if json:
         print_json(found)
     else:
-        _print(found)
+        _print(found, counts=counts)
     if found.result != "pass":
         raise typer.Exit(1)
 
@@ -85,7 +88,7 @@ def _copy(report: Path, target: Path) -> None:
         raise StorageFailed(problem) from error
 
 
-def _print(found: ValidationReport) -> None:
+def _print(found: ValidationReport, *, counts: bool) -> None:
     beside = f"beside champion {found.champion}" if found.champion else "no other champion"
     excluded = f", {found.excluded:,} learned from left out" if found.excluded else ""
     title = f"{found.model} version {found.version}, {beside}, on {found.rows:,} texts of {found.data}{excluded}"
@@ -93,15 +96,18 @@ def _print(found: ValidationReport) -> None:
     for gate in found.gates:
         table.add_row(gate.gate, Text(gate.result, _COLOURS[gate.result]), Text(gate.reason))
     out.print(table)
-    out.print(Text(_next_step(found), f"bold {_COLOURS[found.result]}"), soft_wrap=True)
+    out.print(Text(_next_step(found, counts=counts), f"bold {_COLOURS[found.result]}"), soft_wrap=True)
     out.print(f"report: {found.report}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _next_step(found: ValidationReport) -> str:
+def _next_step(found: ValidationReport, *, counts: bool) -> str:
     failed = [gate.gate for gate in found.gates if gate.result == "fail"]
     unsure = [gate.gate for gate in found.gates if gate.result == "inconclusive"]
     if failed:
         return f"failed: {', '.join(failed)}. Follow the reasons above, train again and validate that version."
     if unsure:
         return f"inconclusive: {', '.join(unsure)}. Give the evidence that is named above and validate again."
-    return f"all gates pass; promote it with 'headset models promote {found.version} --reason WHY'"
+    if not counts:
+        return "all gates pass, held to other limits than [gates.limits] of headset.toml: it counts for no promotion"
+    which = f"{found.version}{model_option(found.model)}"
+    return f"all gates pass; promote it with 'headset models promote {which} --reason WHY'"

@@ -1,8 +1,8 @@
 """Configuration: one frozen tree, read once from ``headset.toml`` and the environment.
 
-Each setting may be overridden by ``HEADSET_<SECTION>_<NAME>``, for example ``HEADSET_SERVER_PORT=9000``. A name
-that begins with a section's and is no setting is refused; what else begins with ``HEADSET_`` is not ours to judge
-(an orchestrator makes such names from those of its services).
+Each setting but those of ``[gates]`` may be overridden by ``HEADSET_<SECTION>_<NAME>``, for example
+``HEADSET_SERVER_PORT=9000``. A name that begins with a section's and is no setting is refused; what else begins with
+``HEADSET_`` is not ours to judge (an orchestrator makes such names from those of its services).
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _OURS = (
     "HEADSET_LOG_",
     "HEADSET_FEATURES_",
     "HEADSET_JOBS_",
-    "HEADSET_GATES_",
     "HEADSET_TRACKING_",
     "HEADSET_TUNING_",
     "HEADSET_SYNTHESIS_",
 )
+_FILE_ONLY = "HEADSET_GATES_"
+"""What a champion must hold is the installation's, not one process's."""
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,10 +168,12 @@ class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         required: Gates to be passed; empty for all that come with Headset. Some are required whatever stands here.
         valid_days: How long a validation counts.
+        limits: What gates hold a version to, where it is not as shipped, by name.
     """
 
     required: tuple[Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")], ...] = ()
     valid_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
+    limits: dict[str, int | float] = {}
 
 
 class SynthesisConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -271,6 +274,8 @@ def _settings(environ: Mapping[str, str]) -> dict[str, str | list[str] | dict[st
             if field.default == ():
                 lists.add(f"{section}.{field.name}")
     for name in sorted(environ):
+        if name.startswith(_FILE_ONLY):
+            raise InvalidInput(name, "is no way to set gates: they are set in headset.toml only, under [gates]")
         if name.startswith(_OURS) and name not in known:
             nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
             raise InvalidInput(name, f"is no setting; the nearest is {nearest}; see docs/configuration.md")

@@ -269,7 +269,10 @@ class GateEvaluated(Payload):
 
 
 class ValidationEnded(Payload):
-    """All gates have judged. ``champion`` is the version it was compared with, empty where there was none."""
+    """All gates have judged. ``champion`` is the version it was compared with, empty where there was none.
+
+    ``limits`` are those it was held to, where they are not as shipped; ``data`` names the texts it was measured on.
+    """
 
     model: str
     version: str
@@ -278,6 +281,9 @@ class ValidationEnded(Payload):
     champion: str
     results: dict[str, GateResult]
     report_sha256: str = ""
+    limits: dict[str, float] = {}
+    data: str = ""
+    seed: int = 0
     seal: str = ""
 
 
@@ -317,8 +323,9 @@ class RolledBack(Payload):
 class Promoted(Payload):
     """An alias is to point at this model version; where it is ``champion``, only if the registry's rule agrees.
 
-    ``replaces`` is the champion it takes the place of. ``required`` and ``valid_days`` are the rule's settings of that
-    time, ``evidence`` says what spoke for it, ``reason`` why it was asked for, ``card`` is the model card as JSON.
+    ``replaces`` is the champion it takes the place of. ``required``, ``valid_days`` and ``limits`` are the rule's
+    settings of that time, ``evidence`` says what spoke for it, ``reason`` why it was asked for, ``card`` is the model
+    card as JSON.
     """
 
     model: str
@@ -331,6 +338,7 @@ class Promoted(Payload):
     replaces: str = ""
     required: tuple[str, ...] = ()
     valid_days: float = 0.0
+    limits: dict[str, float] = {}
     by: Actor = Actor(person="")
     reason: str = ""
     card: str = ""

@@ -32,16 +32,25 @@ class Policy(Struct, frozen=True):
         required: Gates that their versions must hold, and those of every other model that reads texts; a model that
             reads features is held to the floor.
         valid_days: How long a validation counts.
+        limits: What the same versions are held to, where it is not as shipped, by name.
     """
 
     models: frozenset[str] = frozenset({"intent"})
     required: tuple[str, ...] = INTENT_GATES
     valid_days: float = 14.0
+    limits: dict[str, float] = {}
 
     def required_of(self, made: ModelRegistered) -> tuple[str, ...]:
         """The gates that a version must hold, the floor included."""
-        asked = self.required if made.model in self.models or not made.feature_service else ()
+        asked = self.required if self._reads_texts(made) else ()
         return (*asked, *(gate for gate in FLOOR if gate not in asked))
+
+    def limits_of(self, made: ModelRegistered) -> dict[str, float]:
+        """The limits that a version must be held to, where they are not as shipped."""
+        return self.limits if self._reads_texts(made) else {}
+
+    def _reads_texts(self, made: ModelRegistered) -> bool:
+        return made.model in self.models or not made.feature_service
 
 
 class Moment(NamedTuple):
@@ -81,6 +90,7 @@ class Case(Struct, frozen=True):
         now: When it is asked for.
         required: Gates it must hold.
         valid_days: How long a validation counts.
+        limits: What it must have been held to, where that is not as shipped.
     """
 
     made: ModelRegistered
@@ -91,22 +101,21 @@ class Case(Struct, frozen=True):
     now: Moment
     required: tuple[str, ...]
     valid_days: float
+    limits: dict[str, float] = {}
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The gates that count: of a first champion the baseline, or all but the comparison with a champion."""
-        required = (*self.required, *(gate for gate in FLOOR if gate not in self.required))
-        if self.reigning:
-            return required
-        if self.validation is not None and BASELINE in self.validation.ended.results:
+        """The gates that count: all that are required, or the baseline where training told it of a first champion."""
+        if not self.reigning and self.validation is not None and BASELINE in self.validation.ended.results:
             return (BASELINE,)
-        return tuple(gate for gate in required if gate != CHAMPION)
+        return (*self.required, *(gate for gate in FLOOR if gate not in self.required))
 
 
 def objections(case: Case) -> list[str]:
     """Why the version may not become champion now, each in a sentence; none where it may."""
     version, found = case.made.version, case.validation
-    again = f"run 'headset validate {version}'"
+    other = model_option(case.made.model)
+    again = f"run 'headset validate {version}{other}'"
     if version == case.reigning:
         return [f"version {version} is champion already"]
     if found is None:
@@ -129,17 +138,32 @@ def objections(case: Case) -> list[str]:
             f"validation {ended.validation_id} is of {iso(found.moment.told)}, older than {case.valid_days:g} days;"
             f" {again} anew"
         )
+    if case.needed != (BASELINE,) and ended.limits != case.limits:
+        told.append(
+            f"validation {ended.validation_id} was held to other limits than this installation's:"
+            f" {_differences(ended.limits, case.limits)}; {again}, without --limits and --margin"
+        )
     missed = {gate: kept for gate in case.needed if (kept := shortfall(case, gate)) and gate not in case.waived}
     absent = [gate for gate, kept in missed.items() if kept == _ABSENT]
     if absent:
         which = f"gate {absent[0]} was" if len(absent) == 1 else f"gates {', '.join(absent)} were"
         told.append(f"{which} not evaluated; {again}")
     told += [
-        f"gate {gate} {kept}; improve the model, or ask for a waiver: 'headset models waive {version} --gate {gate}'"
+        f"gate {gate} {kept}; improve the model, or ask for a waiver:"
+        f" 'headset models waive {version}{other} --gate {gate}'"
         for gate, kept in missed.items()
         if kept != _ABSENT
     ]
     return told
+
+
+def model_option(model: str) -> str:
+    """What a command needs to mean this model; nothing for the one that is meant unless told otherwise.
+
+    >>> model_option("intent"), model_option("fine")
+    ('', ' --model fine')
+    """
+    return "" if model == "intent" else f" --model {model}"
 
 
 def shortfall(case: Case, gate: str) -> str:
@@ -165,6 +189,14 @@ def evidence_of(case: Case) -> str:
     held = [gate for gate in case.needed if gate not in waived]
     said = f"validation {case.validation.ended.validation_id} passed {', '.join(held) or 'no gate'}"
     return said + (f"; waived: {', '.join(waived)}" if waived else "")
+
+
+def _differences(used: dict[str, float], held: dict[str, float]) -> str:
+    def told(limits: dict[str, float], name: str) -> str:
+        return f"{limits[name]:g}" if name in limits else "as shipped"
+
+    names = sorted(name for name in {*used, *held} if used.get(name) != held.get(name))
+    return ", ".join(f"{name} {told(used, name)} (here {told(held, name)})" for name in names)
 
 
 def _short(sha256: str) -> str:

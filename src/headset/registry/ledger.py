@@ -25,6 +25,7 @@ from headset.registry.evidence import (
     Case,
     Moment,
     Validation,
+    model_option,
     objections,
 )
 from headset.registry.waiver import Waiver, grant_objections, request_objections
@@ -145,7 +146,14 @@ class Ledger:
         """The version that serves; empty where there is none."""
         return self.aliases.get((model, CHAMPION), "")
 
-    def case(self, made: ModelRegistered, now: Moment, required: tuple[str, ...], valid_days: float) -> Case:
+    def case(
+        self,
+        made: ModelRegistered,
+        now: Moment,
+        required: tuple[str, ...],
+        valid_days: float,
+        limits: dict[str, float],
+    ) -> Case:
         """What is on record about making a version champion now."""
         key = made.model, made.version
         validation = self.validations.get(key)
@@ -158,6 +166,7 @@ class Ledger:
             now=now,
             required=required,
             valid_days=min(valid_days, VALID_DAYS),
+            limits=limits,
         )
 
     def waivers_of(self, made: ModelRegistered) -> list[Waiver]:
@@ -189,7 +198,7 @@ class Ledger:
                 known = self.versions.get((payload.model, payload.version))
                 if known is None or not payload.reason.strip():
                     return [f"version {payload.version} is not registered, or no reason is given"]
-                return request_objections(self.case(known[1], now, (payload.gate,), VALID_DAYS), payload)
+                return request_objections(self.case(known[1], now, (payload.gate,), VALID_DAYS, {}), payload)
             case WaiverGranted() | WaiverWithdrawn():
                 waiver = self.waivers.get(payload.waiver_id)
                 if waiver is None or waiver.request.model != payload.model:
@@ -222,7 +231,12 @@ class Ledger:
             return ["it names another artifact than the registered one"]
         if asked.action == "rollback":
             return self._against_rollback(asked, reigning)
-        return objections(self.case(made, now, asked.required, asked.valid_days))
+        case = self.case(made, now, asked.required, asked.valid_days, asked.limits)
+        against = objections(case)
+        newest = case.validation.ended.validation_id if case.validation else ""
+        if not against and asked.validation_id != newest:
+            return [f"it rests on validation {asked.validation_id or 'none'}, the newest is {newest}; promote anew"]
+        return against
 
     def _against_rollback(self, asked: Promoted, reigning: str) -> list[str]:
         reigns = self.reigns.get(asked.model, [])
@@ -232,7 +246,8 @@ class Ledger:
             known = ", ".join(dict.fromkeys(each for each in reigns if each != reigning)) or "none"
             return [f"version {asked.version} was never champion, so it takes evidence; before now were: {known}"]
         if (asked.model, asked.version) in self.left:
-            steps = f"'headset validate {asked.version}', then 'headset models promote {asked.version}'"
+            which = asked.version + model_option(asked.model)
+            steps = f"'headset validate {which}', then 'headset models promote {which}'"
             return [f"version {asked.version} was itself rolled back; it comes back with a new validation: {steps}"]
         return []
 

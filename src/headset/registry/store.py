@@ -12,15 +12,14 @@ import shutil
 from itertools import count
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from headset.core.clock import iso
-from headset.core.errors import ArtifactError, InvalidInput, NotFound, StorageFailed
+from headset.core.errors import InvalidInput, NotFound, StorageFailed
 from headset.core.ids import stable_id
 from headset.events.schema import Actor, Event, GateEvaluated, GateResult, ModelRegistered, Promoted, ValidationEnded
-from headset.registry.artifact import MANIFEST, verify
+from headset.registry.artifact import check_recorded, read_sealed, verify_folder
 from headset.registry.card import decode_card, encode_card, make_card
 from headset.registry.evidence import CHAMPION, Policy, evidence_of, objections
 from headset.registry.journal import Journal
@@ -132,16 +131,20 @@ class Registry:
         Raises:
             NotFound: there is none; the message lists what there is.
         """
-        known = self.versions(model)
-        for candidate in known:
-            if version == candidate.version or version in candidate.aliases:
-                return candidate
-        there = ", ".join(candidate.version for candidate in known) or "none; train one with 'headset train'"
+        now = self._clock.now()
+        with self.journal.reading() as ledger:
+            found = ledger.versions.get((model, ledger.aliases.get((model, version), version)))
+            if found is not None:
+                return self._told(ledger, *found, now)
+            numbers = sorted((int(number) for name, number in ledger.versions if name == model), reverse=True)
+        there = ", ".join(map(str, numbers)) or "none; train one with 'headset train'"
         raise NotFound("version", f"{model!r} has no version {version!r}; versions: {there}")
 
     def champion(self, model: str) -> ModelVersion | None:
         """The version that serves, if any."""
-        return next((known for known in self.versions(model) if CHAMPION in known.aliases), None)
+        with self.journal.reading() as ledger:
+            version = ledger.champion(model)
+        return self.get(model, version) if version else None
 
     def artifact(self, model: str, version: str) -> Path:
         """Folder of a version's files."""
@@ -243,7 +246,7 @@ class Registry:
             if not (version or previous):
                 raise NotFound("version", f"{model!r} has no earlier champion to go back to; see 'headset models list'")
             known = self.get(model, version or previous)
-            verify_artifact(self.artifact(model, known.version), known.made.artifact_sha256)
+            _check_files(self.artifact(model, known.version), known.made.artifact_sha256)
             self.journal.judge(
                 Promoted(
                     model=model, version=known.version, alias=CHAMPION, action="rollback", by=by, reason=reason,
@@ -255,8 +258,10 @@ class Registry:
     # -- within --------------------------------------------------------------------------------
 
     def _case(self, ledger: Ledger, made: ModelRegistered, now: int) -> Case:
-        required = self._policy.required_of(made)
-        return ledger.case(made, ledger.moment(now), required, self._policy.valid_days)
+        policy = self._policy
+        return ledger.case(
+            made, ledger.moment(now), policy.required_of(made), policy.valid_days, policy.limits_of(made)
+        )
 
     def _told(self, ledger: Ledger, registered: int, made: ModelRegistered, now: int) -> ModelVersion:
         case = self._case(ledger, made, now)
@@ -272,7 +277,7 @@ class Registry:
 
     def _crowning(self, asked: Promoted, known: ModelVersion) -> Promoted:
         """The promotion of a champion, with its evidence and its card."""
-        verify_artifact(self.artifact(known.model, known.version), known.made.artifact_sha256)
+        _check_files(self.artifact(known.model, known.version), known.made.artifact_sha256)
         case = self.case(known.model, known.version)
         evidence = evidence_of(case)
         waivers = self.waivers.of(known.model, known.version)
@@ -284,6 +289,7 @@ class Registry:
             replaces=case.reigning,
             required=case.required,
             valid_days=case.valid_days,
+            limits=case.limits,
             card=encode_card(card),
         )
 
@@ -314,25 +320,10 @@ class Registry:
         return record is not None and record.event.payload == made
 
 
-def verify_artifact(folder: Path, sha256: str) -> None:
-    """Refuse a version whose files are not, byte for byte, those that were registered.
-
-    Raises:
-        ArtifactError: the manifest or a file it names was changed or is missing.
-    """
-    manifest = verify(folder / MANIFEST, sha256)
-    try:
-        files = msgspec.json.decode(manifest, type=_Files).sha256
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise ArtifactError(f"{folder / MANIFEST} is damaged ({error}); train again") from None
-    for name, expected in files.items():
-        verify(folder / name, expected)
-
-
-class _Files(Struct):
-    """The part of a manifest that all kinds of artifacts share."""
-
-    sha256: dict[str, str]
+def _check_files(folder: Path, sha256: str) -> None:
+    """Refuse a version whose files are not, byte for byte, those that were registered."""
+    check_recorded(folder, sha256)
+    verify_folder(folder, read_sealed(folder).sha256)
 
 
 def _id_of(made: ModelRegistered) -> UUID:

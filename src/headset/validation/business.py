@@ -52,6 +52,9 @@ KPIS = (
     Kpi("cost_per_contact", "cost per contact", -1, "cost_ratio", relative=True, scale=1.0, unit=""),
 )
 
+_MAY_LACK = ("satisfaction, 1 to 5",)
+"""Titles of figures that a centre may go without: where nobody rated, there is no satisfaction."""
+
 
 class Change(Struct, frozen=True):
     """How one figure changes; above 0 is better. ``margin`` is what it may lose."""
@@ -135,7 +138,8 @@ def _confusion(context: Context, answers: Answers) -> Confusion:
 def _judge(found: WhatIf, limits: Limits, other: str) -> Judgement:
     changes = [change for kpi in KPIS if (change := _change(found, kpi, limits)) is not None]
     missing = [kpi.title for kpi in KPIS if kpi.name not in {change.kpi.name for change in changes}]
-    result = worst([change.result for change in changes])
+    unmeasured = [title for title in missing if title not in _MAY_LACK]
+    result = worst([*(change.result for change in changes), *(("inconclusive",) if unmeasured else ())])
     evidence: dict[str, float] = {"runs": found.base.study.runs, "days": found.base.study.days}
     for change in changes:
         evidence |= {
@@ -149,8 +153,10 @@ def _judge(found: WhatIf, limits: Limits, other: str) -> Judgement:
         named = [change.kpi.title for change in changes if change.result == stand]
         if named:
             told += f"; {words}: {', '.join(named)}"
+    if unmeasured:
+        told += f"; not measured: {', '.join(unmeasured)}"
     if result == "inconclusive":
-        told += "; validate on more texts, or raise business_runs and business_days with --limits"
+        told += "; validate on more texts, or raise business_runs and business_days in [gates.limits] of headset.toml"
     elif result == "fail":
         told += "; choose another --precision, or train on what it confuses"
     bars = [

@@ -143,7 +143,7 @@ def _judge(context: Context, ours: Cost, theirs: Cost | None, texts: int) -> Jud
     if result == "inconclusive":
         told += "; rounds disagree, validate again on a quieter machine"
     elif result == "fail":
-        told += "; choose a cheaper encoder, or raise the limit for this queue with --limits"
+        told += "; choose a cheaper encoder, or raise the limit in [gates.limits] of headset.toml"
     picture = draw_intervals(bars, axis="p99 of one text in ms: median, quickest and slowest round", limit=allowed)
     header = ("model", "p50 ms", "p99 ms", "CPU ms", "CPU ms in batches", "MB", "cost of a million turns")
     blocks = (

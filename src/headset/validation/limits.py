@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import Meta, Struct
 from headset.core.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
@@ -91,8 +93,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 DEFAULT = Limits()
 
 
-def read_limits(path: Path) -> Limits:
-    """Limits from a TOML file; what it leaves out is as shipped.
+def read_limits(path: Path, limits: Limits = DEFAULT) -> Limits:
+    """Limits from a TOML file; what it leaves out is as in ``limits``.
 
     Raises:
         NotFound: there is no such file.
@@ -104,10 +106,10 @@ def read_limits(path: Path) -> Limits:
         raise NotFound("limits", f"{path} is not there; name a TOML file, or none for the limits as shipped") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput("limits", f"{path} cannot be read ({error}); name a TOML file") from None
-    return read_limits_text(text, str(path))
+    return read_limits_text(text, str(path), limits)
 
 
-def read_limits_text(text: str, name: str) -> Limits:
+def read_limits_text(text: str, name: str, limits: Limits = DEFAULT) -> Limits:
     """The same from its text; ``name`` says in messages where it came from.
 
     Raises:
@@ -117,19 +119,31 @@ def read_limits_text(text: str, name: str) -> Limits:
     0.02
     """
     try:
-        return msgspec.toml.decode(text, type=Limits)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        changes: dict[str, float] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput("limits", f"{name} cannot be read as TOML ({error})") from None
+    return change_limits(limits, changes, name)
+
+
+def change_limits(limits: Limits, changes: Mapping[str, float], name: str) -> Limits:
+    """``limits`` with some of them changed; ``name`` says in messages where the changes came from.
+
+    Raises:
+        InvalidInput: a name or value is wrong.
+    """
+    try:
+        return msgspec.convert(msgspec.structs.asdict(limits) | dict(changes), Limits)
+    except msgspec.ValidationError as error:
         known = ", ".join(Limits.__struct_fields__)
         raise InvalidInput("limits", f"{name} holds no limits ({error}); there are: {known}") from None
 
 
-def check_limits(limits: Limits) -> Limits:
-    """Limits that were put together in code, once their values are in range.
+def changed_limits(limits: Limits) -> dict[str, float]:
+    """Those that are not as shipped, by name.
 
-    Raises:
-        InvalidInput: one is not.
+    >>> changed_limits(Limits(rows=50, margin=0.01))
+    {'rows': 50.0}
     """
-    try:
-        return msgspec.convert(msgspec.to_builtins(limits), Limits)
-    except msgspec.ValidationError as error:
-        raise InvalidInput("limits", f"cannot be held ({error}); see docs/validation.md") from None
+    return {
+        name: float(value) for name, value in msgspec.structs.asdict(limits).items() if value != getattr(DEFAULT, name)
+    }

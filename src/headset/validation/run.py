@@ -18,7 +18,7 @@ from headset.twin.scenario import read_scenario
 from headset.validation.behaviour_file import read_suite
 from headset.validation.context import Context, Rows
 from headset.validation.foreign import make_foreign
-from headset.validation.limits import DEFAULT, Limits
+from headset.validation.limits import Limits, changed_limits
 from headset.validation.page import make_page
 from headset.validation.unseen import choose_data, keep_unseen, plain, read_learned
 from headset.validation.validation import validate
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from headset.events.vault import Vault
     from headset.registry.store import ModelVersion, Registry
     from headset.validation.context import Contender, Handover
-    from headset.validation.validation import Validation
 
     Progress = Callable[[str, float], None]
 
@@ -49,7 +48,7 @@ class ValidationRequest(Struct, frozen=True, kw_only=True):
         suite: Files or folders of behavioural tests, beside the built-in ones.
         out_of_scope: Name of a data set that no intent fits; None for made-up texts.
         scenario: Of the business figures.
-        limits: What must be held.
+        limits: What must be held; None for this installation's. A promotion asks for the latter.
         seed: Of everything random.
     """
 
@@ -59,7 +58,7 @@ class ValidationRequest(Struct, frozen=True, kw_only=True):
     suite: tuple[Path, ...] = ()
     out_of_scope: str | None = None
     scenario: str = "quiet_week"
-    limits: Limits = DEFAULT
+    limits: Limits | None = None
     seed: int = 7
 
 
@@ -79,6 +78,7 @@ class ValidationReport(Struct, frozen=True, kw_only=True):
         champion: The version it was compared with; empty where there was none.
         rows: Texts it was measured on.
         excluded: Texts left out because the candidate or the champion has learned from them.
+        limits: What it was held to, where that is not as shipped.
         report: The page.
         report_sha256: Its hash.
     """
@@ -91,6 +91,7 @@ class ValidationReport(Struct, frozen=True, kw_only=True):
     data: str
     rows: int
     excluded: int
+    limits: dict[str, float]
     result: GateResult
     gates: list[GateReport]
     report: str
@@ -106,6 +107,7 @@ def run_validation(  # noqa: PLR0913 - stores, clock, ids and settings come in a
     hands_over: Handover,
     home: Path,
     request: ValidationRequest,
+    limits: Limits,
     clock: Clock,
     cpu: Callable[[], float],
     ids: Ids,
@@ -122,6 +124,7 @@ def run_validation(  # noqa: PLR0913 - stores, clock, ids and settings come in a
         hands_over: The routing policy.
         home: Keeps the report under ``reports/validation``.
         request: What is asked for.
+        limits: What must be held.
         clock: Measures durations.
         cpu: Seconds of CPU this process has used.
         ids: Names the validation.
@@ -151,7 +154,7 @@ def run_validation(  # noqa: PLR0913 - stores, clock, ids and settings come in a
         scenario=read_scenario(request.scenario),
         clock=clock,
         cpu=cpu,
-        limits=request.limits,
+        limits=limits,
         hands_over=hands_over,
         seed=request.seed,
         processes=processes,
@@ -163,8 +166,7 @@ def run_validation(  # noqa: PLR0913 - stores, clock, ids and settings come in a
     page = make_page(candidate, context, found, validation_id=validation_id, when=clock.now())
     path = home / REPORTS / f"{validation_id}.html"
     sha256 = _keep(path, render(page).encode())
-    _tell(registry, candidate, champion, found, validation_id, sha256)
-    return ValidationReport(
+    told = ValidationReport(
         validation_id=validation_id,
         model=candidate.model,
         version=candidate.version,
@@ -173,11 +175,14 @@ def run_validation(  # noqa: PLR0913 - stores, clock, ids and settings come in a
         data=context.rows.name,
         rows=len(context.rows),
         excluded=context.rows.excluded,
+        limits=changed_limits(limits),
         result=found.result,
         gates=[GateReport(name, each.result, each.reason, each.evidence) for name, each in found.judgements.items()],
         report=str(path),
         report_sha256=sha256,
     )
+    _tell(registry, told, request.seed)
+    return told
 
 
 def _load(registry: Registry, version: ModelVersion, load: Callable[[ModelVersion], Contender]) -> Contender:
@@ -239,35 +244,30 @@ def _keep(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _tell(
-    registry: Registry,
-    candidate: ModelVersion,
-    champion: ModelVersion | None,
-    found: Validation,
-    validation_id: str,
-    report_sha256: str,
-) -> None:
-    sha256 = candidate.made.artifact_sha256
+def _tell(registry: Registry, found: ValidationReport, seed: int) -> None:
     gates = [
         GateEvaluated(
-            model=candidate.model,
-            version=candidate.version,
-            gate=name,
-            result=judgement.result,
-            evidence=judgement.evidence,
-            reason=judgement.reason,
-            validation_id=validation_id,
-            artifact_sha256=sha256,
+            model=found.model,
+            version=found.version,
+            gate=each.gate,
+            result=each.result,
+            evidence=each.evidence,
+            reason=each.reason,
+            validation_id=found.validation_id,
+            artifact_sha256=found.artifact_sha256,
         )
-        for name, judgement in found.judgements.items()
+        for each in found.gates
     ]
     ended = ValidationEnded(
-        model=candidate.model,
-        version=candidate.version,
-        validation_id=validation_id,
-        artifact_sha256=sha256,
-        champion="" if champion is None else champion.version,
-        results=found.results,
-        report_sha256=report_sha256,
+        model=found.model,
+        version=found.version,
+        validation_id=found.validation_id,
+        artifact_sha256=found.artifact_sha256,
+        champion=found.champion,
+        results={each.gate: each.result for each in found.gates},
+        report_sha256=found.report_sha256,
+        limits=found.limits,
+        data=found.data,
+        seed=seed,
     )
     registry.tell_validation(gates, ended)

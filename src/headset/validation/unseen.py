@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 
 class Asked(Struct, frozen=True):
-    """What of a training's request matters here."""
+    """What of a training's request matters here; ``source`` is where an import came from, and empty of a training."""
 
-    dataset: str = ""
+    dataset: str | None = ""
+    source: str = ""
     test: str | None = None
     target_precision: float = 0.95
 
@@ -68,7 +69,8 @@ def read_learned(log: Log, vault: Vault, versions: Sequence[ModelVersion]) -> tu
     learned: set[str] = set()
     unknown = []
     for version in versions:
-        name, position = version.made.dataset, version.made.data_position
+        name = "" if read_asked(version).source else version.made.dataset  # an import names data it was measured on
+        position = version.made.data_position
         then = Past(log, position) if position else log
         try:
             learned.update(map(plain, read_dataset(then, vault, name).texts) if name else ())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from headset.events.schema import GateResult
+from headset.registry.evidence import FLOOR
 from headset.validation.business import BusinessGate
 from headset.validation.calibration import CalibrationGate
 from headset.validation.champion import ChampionGate
@@ -59,5 +61,14 @@ def validate(context: Context, gates: Sequence[Gate] = GATES) -> Validation:
         except Exception as error:  # noqa: BLE001 - a gate that breaks must never look like one that passes
             told = str(error) or type(error).__name__
             judgements[gate.name] = Judgement("inconclusive", {}, f"it could not be judged: {told}")
+        judgements[gate.name] = _unless_learned(gate.name, judgements[gate.name], context.rows.unknown)
         context.progress(gate.name, 1.0)
     return Validation(worst([judgement.result for judgement in judgements.values()]), judgements)
+
+
+def _unless_learned(gate: str, judgement: Judgement, unknown: str) -> Judgement:
+    """The gates that no setting takes away do not pass on texts that may have been learned from."""
+    if not unknown or gate not in FLOOR or judgement.result != "pass":
+        return judgement
+    told = f"{unknown}, so it may have seen these texts, and two people must waive this gate; {judgement.reason}"
+    return replace(judgement, result="inconclusive", reason=told)
