@@ -13,11 +13,12 @@ import pytest
 from rich.console import Console
 
 from headset.core.clock import ManualClock
-from headset.core.errors import InvalidInput, NotFound, StorageFailed
+from headset.core.errors import Conflict, InvalidInput, NotFound, StorageFailed
 from headset.data.importer import import_file, import_items
 from headset.data.row import Dialogue, Turn
 from headset.events.door import Door
 from headset.events.past import Past
+from headset.events.schema import Actor
 from headset.features.definition import pinned
 from headset.features.families import risk_service, shipped
 from headset.features.sentiment import Sentiment
@@ -30,6 +31,7 @@ from headset.training.tracking import mlflow
 
 pytestmark = pytest.mark.slow
 
+ANN = Actor(person="ann", path="test")
 ASKED = ("where is my parcel", "what does it cost", "can you send the form", "which day is it", "and the other one")
 ANGRY = ("this is terrible, I hate it", "what an awful mess, I am angry", "horrible, you are useless")
 GLAD = ("thanks, that is great", "wonderful, I love it", "good, I am happy")
@@ -58,6 +60,10 @@ class LetterEncoder:
 
     def encode(self, texts):
         return np.array([[text.count(letter) for letter in "aeioutns"] for text in texts], np.float32)
+
+
+class OtherEncoder(LetterEncoder):
+    version = "letters-2"
 
 
 LETTERS = LetterEncoder()
@@ -138,6 +144,48 @@ def test_a_champion_stays_and_equal_seeds_give_equal_artifacts(home, first):
     assert (second.version, second.champion, second.artifact_sha256) == ("2", False, first.artifact_sha256)
     assert "Version 1 stays champion" in second.verdict
     assert home.registry.champion(MODEL).version == "1"
+
+
+def test_a_new_version_is_judged_beside_the_reigning_one(home, first):
+    version = home.train("calls").version
+    case = home.registry.case(MODEL, version)
+    gates = {gate.gate: gate for gate in case.validation.gates}
+    assert (case.validation.ended.champion, set(gates)) == ("1", {"champion", "calibration"})
+    assert gates["champion"].result in {"pass", "inconclusive"}
+    assert gates["champion"].evidence["n"] == 160
+    assert "which favours it" in gates["champion"].reason
+
+
+def test_a_better_version_replaces_the_champion(open_risk):
+    home = open_risk()
+    home.add("early", dialogues(110))
+    home.train("early")
+    home.add("late", dialogues(500, seed=8))
+    second = home.train("late")
+    assert f"'headset models promote 2 --model {MODEL} --reason ...'" in second.verdict
+    home.registry.promote(MODEL, "2", by=ANN, reason="more conversations")
+    assert home.registry.champion(MODEL).version == "2"
+
+
+def test_a_version_that_learned_from_noise_replaces_nobody(open_risk):
+    home = open_risk()
+    home.add("calls", dialogues(120))
+    home.train("calls")
+    home.add("noise", dialogues(120, seed=8, telling=False))
+    assert "Gate champion failed" in home.train("noise").verdict
+    with pytest.raises(Conflict, match="gate champion failed"):
+        home.registry.promote(MODEL, "2", by=ANN, reason="newer")
+
+
+def test_a_champion_that_reads_other_features_cannot_be_compared(open_risk):
+    home = open_risk()
+    home.add("calls", dialogues(120))
+    home.train("calls")
+    signals = SignalReader(home.vault, OtherEncoder(), Sentiment())
+    service = risk_service([pinned(view, signals.versions) for view in shipped(LETTERS.dim)])
+    verdict = home.train("calls", signals=signals, service=service).verdict
+    assert "Gate champion is inconclusive: version 1 reads" in verdict
+    assert "so ask for a waiver" in verdict
 
 
 def test_a_version_is_made_again_from_its_record(home, first):

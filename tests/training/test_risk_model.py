@@ -72,7 +72,7 @@ def fitted(data):
 
 @pytest.fixture(scope="module")
 def evaluation(data):
-    return evaluate_risk(data, SERVICE, share=0.2, seed=7, progress=lambda _: None)
+    return evaluate_risk(data, SERVICE, share=0.2, seed=7, progress=lambda _: None).evaluation
 
 
 def test_it_learns_what_tells(data, fitted):
@@ -124,7 +124,7 @@ def test_a_clear_case_beats_both_baselines(evaluation):
 
 def test_noise_beats_nobody():
     data = made_up(told=0.0)
-    found = evaluate_risk(data, SERVICE, share=0.2, seed=7, progress=lambda _: None)
+    found = evaluate_risk(data, SERVICE, share=0.2, seed=7, progress=lambda _: None).evaluation
     assert not found.beaten
     assert found.auroc == pytest.approx(0.5, abs=0.1)
     assert found.handoffs.precision == pytest.approx(np.mean(data.endings), abs=0.15)

@@ -30,7 +30,12 @@ class CalibrationError(Struct, frozen=True):
 
 
 def calibration_interval(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], random: np.random.Generator, *, draws: int = 500
+    confidence: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    random: np.random.Generator,
+    *,
+    draws: int = 500,
+    groups: NDArray[np.int_] | None = None,
 ) -> CalibrationError:
     """Bootstrap interval of the expected calibration error (Efron & Tibshirani 1993; Bröcker & Smith 2007).
 
@@ -43,6 +48,7 @@ def calibration_interval(
         right: (n,) whether the prediction is right.
         random: Decides the resamples.
         draws: How many.
+        groups: (n,) from 0: rows of one group are drawn together; each row alone when left out.
 
     >>> rng = np.random.Generator(np.random.PCG64(7))
     >>> sure = rng.uniform(0.5, 1, 2_000)
@@ -55,9 +61,15 @@ def calibration_interval(
     place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     gap = confidence - right
     errors = np.empty(draws)
-    for draw in range(draws):
-        chosen = random.integers(0, rows, rows)
-        errors[draw] = np.abs(np.bincount(place[chosen], weights=gap[chosen], minlength=BINS)).sum() / rows
+    if groups is None:
+        for draw in range(draws):
+            chosen = random.integers(0, rows, rows)
+            errors[draw] = np.abs(np.bincount(place[chosen], weights=gap[chosen], minlength=BINS)).sum() / rows
+    else:
+        sizes = np.bincount(groups)
+        gaps = np.bincount(groups * BINS + place, weights=gap, minlength=len(sizes) * BINS).reshape(-1, BINS)
+        drawn = random.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), draws)
+        errors = np.abs(drawn @ gaps).sum(axis=1) / (drawn @ sizes)
     lower, upper = np.quantile(errors, (0.025, 0.975))
     value = max(0.0, 2 * measured - float(errors.mean()))
     return CalibrationError(

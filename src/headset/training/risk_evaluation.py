@@ -7,7 +7,7 @@ together; so are those of the difference, which is taken on the same draws.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -111,9 +111,21 @@ class Evaluation(Struct, frozen=True):
         return self.last.beaten and self.every.beaten
 
 
+class HeldOut(NamedTuple):
+    """What models say of the conversations they were not fitted to, and how good that is.
+
+    Attributes:
+        risks: (n,) of each turn.
+        evaluation: Of these risks.
+    """
+
+    risks: NDArray[np.float64]
+    evaluation: Evaluation
+
+
 def evaluate_risk(
     data: RiskData, service: FeatureService, *, share: float, seed: int, progress: Callable[[float], None]
-) -> Evaluation:
+) -> HeldOut:
     """Hold every conversation out once; see the module.
 
     Args:
@@ -142,7 +154,7 @@ def evaluate_risk(
             predicted["majority"][kept] = truth.mean() > 0.5
             predicted["sentiment"][kept] = -data.sentiment[kept] >= best_cut(-data.sentiment[seen][among], truth)
     draws = generator.multinomial(len(data.endings), np.full(len(data.endings), 1 / len(data.endings)), DRAWS)
-    return Evaluation(
+    found = Evaluation(
         last=_compare(data, data.last, last, draws),
         every=_compare(data, np.ones(len(rows), bool), every, draws),
         auroc=_auroc(risks[data.last], data.endings),
@@ -154,6 +166,7 @@ def evaluate_risk(
             recall=float(flagged[data.endings].mean()),
         ),
     )
+    return HeldOut(risks, found)
 
 
 def best_cut(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:

@@ -19,12 +19,15 @@ from headset.events.schema import ModelRegistered
 from headset.registry.evidence import CHAMPION
 from headset.training.first_champion import tell_baseline
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
+from headset.training.risk_champion import tell_challenge
 from headset.training.risk_data import read_risk_data
 from headset.training.risk_evaluation import MAJORITY, SENTIMENT, Compared, Evaluation, Interval, evaluate_risk
 from headset.training.risk_model import FOLDS, VECTOR_WEIGHT, fit_risk, handoff_threshold, peaks
 from headset.training.risk_report import RiskReport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from headset.core.clock import Clock
     from headset.events.log import Log
     from headset.features.definition import FeatureService
@@ -33,7 +36,9 @@ if TYPE_CHECKING:
     from headset.registry.store import ModelVersion, Registry
     from headset.training.recipe import RiskRequest
     from headset.training.recording import Progress
+    from headset.training.risk_champion import Judged
     from headset.training.risk_data import RiskData
+    from headset.training.risk_evaluation import HeldOut
     from headset.training.risk_model import FittedRisk
     from headset.training.tracking import Portable, Run
 
@@ -52,6 +57,7 @@ SIGNATURE = json.dumps(
 )
 """What goes in and comes out, in the form MLflow keeps signatures in."""
 
+_RESULTS = {"pass": "passed", "fail": "failed", "inconclusive": "is inconclusive"}
 _EXAMPLES = ['{"on_demand.sentiment": -0.6, "sentiment.mean": 0.1}', "{}"]
 
 
@@ -70,7 +76,8 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
 ) -> RiskReport:
     """Train a risk model, measure it, track the run, register the version.
 
-    The version becomes champion when there is none yet and it beats both baselines.
+    The version becomes champion when there is none yet and it beats both baselines. Where one reigns, how the two
+    compare is kept on record, so that the version may be promoted.
 
     Args:
         log: Holds the data.
@@ -96,7 +103,8 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
         progress("open MLflow", 1.0)
         tell = failing_early(progress, opening)
         artifact = folder / "model"
-        scorer, fitted, found, sha256 = _make(data, service, request, artifact, tell)
+        scorer, fitted, held_out, sha256 = _make(data, service, request, artifact, tell)
+        found = held_out.evaluation
         made = ModelRegistered(
             model=MODEL,
             version="",
@@ -116,8 +124,7 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
         )
         tell("track", 0.0)
         tracker = opening.result()
-        reigning = registry.champion(MODEL)
-        rises = reigning is None and found.beaten
+        rises = registry.champion(MODEL) is None and found.beaten
         run = _run(made, request.handoffs, fitted, began, clock.now(), _write_report(found, folder / "report"))
         with tracker.record(run, _portable(made, artifact, champion=rises)) as run_id:
             tell("track", 1.0)
@@ -126,13 +133,16 @@ def train_risk(  # noqa: PLR0913 - stores, clock, randomness and settings come i
             rises = tell_baseline(
                 registry, known, beaten=found.beaten, reason=_evidence(found), evidence=_macro_f1(made.metrics)
             )
-            reigning = reigning or (None if rises else registry.champion(MODEL))  # another may have been first
+            reigning = None if rises else registry.champion(MODEL)  # another training may have been first
+            gates = {}
+            if reigning is not None:
+                gates = tell_challenge(registry, known, reigning, data, held_out, seed=request.seed)
             tell("register", 1.0)
     return RiskReport(
         model=MODEL,
         version=known.version,
         champion=rises,
-        verdict=_verdict(known.version, reigning, found),
+        verdict=_verdict(known.version, reigning, found, gates),
         dataset=made.dataset,
         data_fingerprint=made.data_fingerprint,
         data_position=made.data_position,
@@ -188,20 +198,20 @@ class _Made(NamedTuple):
 
     scorer: RiskScorer
     fitted: FittedRisk
-    found: Evaluation
+    held_out: HeldOut
     sha256: str
 
 
 def _make(data: RiskData, service: FeatureService, request: RiskRequest, artifact: Path, tell: Progress) -> _Made:
     """Measure on held-out folds, fit on all, and write the files."""
     share, seed = request.handoffs, request.seed
-    found = evaluate_risk(
+    held_out = evaluate_risk(
         data, service, share=share, seed=seed, progress=lambda part: tell("measure on held-out folds", part)
     )
     fitted = fit_risk(data, np.arange(len(data.bad)), seed, lambda part: tell("fit on all conversations", part))
     threshold = handoff_threshold(peaks(fitted.unseen, data.conversations), share)
     scorer = fitted.compiled(service, data, threshold)
-    return _Made(scorer, fitted, found, scorer.save(artifact))
+    return _Made(scorer, fitted, held_out, scorer.save(artifact))
 
 
 def _metrics(found: Evaluation, data: RiskData, threshold: float) -> dict[str, float]:
@@ -283,13 +293,17 @@ def _evidence(found: Evaluation) -> str:
     )
 
 
-def _verdict(version: str, reigning: ModelVersion | None, found: Evaluation) -> str:
+def _verdict(version: str, reigning: ModelVersion | None, found: Evaluation, gates: Mapping[str, Judged]) -> str:
     evidence = _evidence(found)
     if reigning is not None:
+        told = ". ".join(f"Gate {name} {_RESULTS[each.result]}: {each.reason}" for name, each in gates.items())
+        passed = all(each.result == "pass" for each in gates.values())
+        step = f"'headset models promote {version} --model {MODEL} --reason ...'"
+        compare = f"'headset models compare {reigning.version} {version} --model {MODEL}'"
         return (
-            f"Version {version} is registered: {evidence}. Version {reigning.version} stays champion, because a"
-            " champion gives way only to a model that passed validation. Compare them with"
-            f" 'headset models compare {reigning.version} {version} --model risk'."
+            f"Version {version} is registered: {evidence}. {told}. Version {reigning.version} stays champion"
+            + (f" until {step}. " if passed else ", because a champion gives way only to a model that passes both. ")
+            + f"Compare them with {compare}."
         )
     if found.beaten:
         return f"Version {version} is the first champion: {evidence}."

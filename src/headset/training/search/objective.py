@@ -58,8 +58,6 @@ class Difference(Struct, frozen=True):
 class Objective:
     """Texts of a search, analysed once, and the folds that every recipe is judged on.
 
-    Rows marked as synthetic are learned from in every fold, and judged on in none.
-
     Args:
         data: To learn from.
         test: To measure the best on; None holds rows out, the ones that a training with this seed holds out.
@@ -89,14 +87,12 @@ class Objective:
         self._request = request
         self._encoders = encoders
         self._texts, self._labels = texts, np.array(labels)
-        synthetic = _synthetic_texts(data)
         self._folds = assign_folds(texts, labels, request.folds, generator)
-        self._folds[[text in synthetic for text in texts]] = -1
-        real = np.flatnonzero([text not in synthetic for text in split.test_texts])
-        if len(real) > _TEST_ROWS:
-            real = np.sort(generator.choice(real, _TEST_ROWS, replace=False))
-        self._test_texts = [split.test_texts[row] for row in real.tolist()]
-        self._test_labels = np.array(split.test_labels)[real]
+        judged = np.arange(len(split.test_texts))
+        if len(judged) > _TEST_ROWS:
+            judged = np.sort(generator.choice(judged, _TEST_ROWS, replace=False))
+        self._test_texts = [split.test_texts[row] for row in judged.tolist()]
+        self._test_labels = np.array(split.test_labels)[judged]
         self._names = sorted({*labels, *self._test_labels.tolist()})
         self._analysis = Analysis(texts)
 
@@ -155,8 +151,3 @@ class _Answers:
             "accuracy": float(np.mean(truth == predicted)),
             "log_loss": float(np.mean(self._loss[rows])),
         }
-
-
-def _synthetic_texts(data: Dataset) -> set[str]:
-    flags = getattr(data, "synthetic", ())
-    return {text for text, flag in zip(data.texts, flags, strict=False) if flag}
