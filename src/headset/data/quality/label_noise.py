@@ -48,29 +48,26 @@ def check_label_noise(
 ) -> Finding:
     """Labels that a model, trained on the other rows, holds for all but impossible.
 
-    With a reference, what counts is how many more they are than in as many of its rows, beyond two standard errors:
-    intents differ in how well they can be told apart, and the reference's were accepted.
+    With a reference, one model reads both, and what counts is how many more such labels the data have than the
+    reference, beyond two standard errors: intents differ in how well they can be told apart, and the reference's
+    labels were accepted.
     """
     rows = _learnable(table, LOOKED_AT, seed)
     if rows is None:
         reason = f"too little to learn from: it takes {_LEAST_ROWS} texts, and {_FOLDS} of each of 2 labels"
         return skipped("label_noise", limits.label_noise, reason)
-    wrong = _impossible(rows, encoder, seed)
-    value, count = len(wrong) / rows.height, len(wrong)
-    told = f"{count} of {rows.height} labels look wrong"
-    found = rows.select("id", "label").gather(wrong)
-    parts = dict(
-        found["label"]
-        .value_counts(sort=True, name="rows")
-        .sort(["rows", "label"], descending=[True, False])
-        .iter_rows()
-    )
-    ids = found["id"].to_list()
     before = None if reference is None else _learnable(reference, rows.height, seed)
+    places = _impossible(rows if before is None else pl.concat([rows, before]), encoder, seed)
+    wrong = places[places < rows.height]
+    value = len(wrong) / rows.height
+    told = f"{len(wrong)} of {rows.height} labels look wrong"
+    found = rows.select("id", "label").gather(wrong)
+    counts = found["label"].value_counts(name="rows").sort(["rows", "label"], descending=[True, False])
+    ids, parts = found["id"].to_list(), dict(counts.iter_rows())
     if before is None or limits.label_noise.judge(value) == "fail":
         return judged("label_noise", limits.label_noise, value, told, unit="of labels", rows=ids, parts=parts)
-    usual = len(_impossible(before, encoder, seed)) / before.height
-    middle = (value + usual) / 2
+    usual = (len(places) - len(wrong)) / before.height
+    middle = len(places) / (rows.height + before.height)
     error = sqrt(middle * (1 - middle) * (1 / rows.height + 1 / before.height))
     return judged(
         "label_noise",
