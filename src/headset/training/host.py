@@ -178,9 +178,11 @@ def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _read(requests: BinaryIO, waiting: queue.SimpleQueue[Request]) -> None:
-    while len(length := requests.read(LENGTH_BYTES)) == LENGTH_BYTES:
-        waiting.put(REQUESTS.decode(requests.read(int.from_bytes(length, "big"))))
-    os._exit(0)  # the parent is gone, or done with this process
+    try:
+        while len(length := requests.read(LENGTH_BYTES)) == LENGTH_BYTES:
+            waiting.put(REQUESTS.decode(requests.read(int.from_bytes(length, "big"))))
+    finally:
+        os._exit(0)  # the parent is gone, perhaps in the middle of a message, or done with this process
 
 
 if __name__ == "__main__":

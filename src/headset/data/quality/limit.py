@@ -120,7 +120,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     near_duplicates: SimilarCeiling = SimilarCeiling(warn=0.1, fail=0.2)
     conflicts: Ceiling = Ceiling(warn=0.002, fail=0.02, owner=DESIGN)
     label_noise: Ceiling = Ceiling(warn=0.08, fail=0.15, owner=DESIGN)
-    label_noise_rise: Ceiling = Ceiling(warn=0.003, fail=0.01, owner=DESIGN)
+    label_noise_rise: Ceiling = Ceiling(warn=0.005, fail=0.015, owner=DESIGN)
     leakage: Ceiling = Ceiling(warn=0.01, fail=0.05)
     near_leakage: SimilarCeiling = SimilarCeiling(warn=0.05, fail=0.15, similarity=0.85)
     language: LanguageCeiling = LanguageCeiling(warn=0.02, fail=0.05)
