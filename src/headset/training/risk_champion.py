@@ -67,18 +67,30 @@ def tell_challenge(
         CHAMPION: judge_champion(registry, reigning, data, found, seed=seed),
         CALIBRATION: judge_calibration(data, found.risks, seed=seed),
     }
-    of = {
-        "model": known.model,
-        "version": known.version,
-        "validation_id": f"challenge-{known.made.run_id or known.version}",
-        "artifact_sha256": known.made.artifact_sha256,
-    }
+    validation_id = f"challenge-{known.made.run_id or known.version}"
     told = [
-        GateEvaluated(gate=name, result=each.result, evidence=each.evidence, reason=each.reason, **of)
+        GateEvaluated(
+            model=known.model,
+            version=known.version,
+            gate=name,
+            result=each.result,
+            evidence=each.evidence,
+            reason=each.reason,
+            validation_id=validation_id,
+            artifact_sha256=known.made.artifact_sha256,
+        )
         for name, each in gates.items()
     ]
-    results = {name: each.result for name, each in gates.items()}
-    registry.tell_validation(told, ValidationEnded(champion=reigning.version, results=results, **of))
+    ended = ValidationEnded(
+        model=known.model,
+        version=known.version,
+        validation_id=validation_id,
+        artifact_sha256=known.made.artifact_sha256,
+        champion=reigning.version,
+        results={name: each.result for name, each in gates.items()},
+        seed=seed,
+    )
+    registry.tell_validation(told, ended)
     return gates
 
 

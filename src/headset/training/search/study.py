@@ -184,10 +184,12 @@ class Study:
 
     def beat(self, number: int, count: int) -> bool:
         """Show that the worker of a trial lives; False where another process had ended the trial."""
-        with self._translated(), _unless_finished():
-            self._storage.set_trial_user_attr(self._key(number), _BEAT, count)
+        with self._translated():
+            try:
+                self._storage.set_trial_user_attr(self._key(number), _BEAT, count)
+            except UpdateFinishedTrialError:
+                return False
             return True
-        return False
 
     def keep_fold(self, number: int, folds: list[dict[str, float]]) -> bool:
         """Keep what the folds so far gave; True when the trial is not worth going on with.
