@@ -95,10 +95,10 @@ def plugged(plugged_home, home):
     return report
 
 
-def test_a_users_model_decides_turns_and_outlives_its_process(plugged, home, start):
+def test_a_users_model_decides_turns_and_outlives_its_process(plugged, home, start, crown):
     assert (plugged["version"], plugged["champion"]) == ("2", False)
     with open_installation(load_config(home, {})) as parts:
-        parts.registry.promote("intent", "2", "champion", evidence="a test")
+        crown(parts.registry, "2")
     with start().client() as client:
 
         def decide(number):
