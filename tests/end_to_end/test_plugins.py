@@ -55,7 +55,7 @@ mlflow.pyfunc.save_model(where, python_model=Pickled() if how == "pickled" else 
 PREDICT = """
 import sys, json, mlflow.pyfunc, pandas as pd
 answers = mlflow.pyfunc.load_model(sys.argv[1]).predict(pd.DataFrame({"text": json.loads(sys.argv[2])}))
-print(answers.to_json(orient="list"))
+print(json.dumps(answers.to_dict("list"), default=float))
 """
 TEXTS = ["I lost my phone", "roaming in Spain", ""]
 
@@ -192,7 +192,7 @@ def test_an_exchanged_folder_serves_nobody(home):
         manifest = json.loads((folder / "manifest.json").read_bytes())
         (folder / "manifest.json").write_text(json.dumps(manifest | {"threshold": 0.0}))
         with pytest.raises(ArtifactError, match="exchanged after it was registered"):
-            parts.predictor("")
+            parts.predictor("intent", "")
         with pytest.raises(ArtifactError, match="exchanged after it was registered"):
             parts.twin_version("champion", ["roaming"])
 
