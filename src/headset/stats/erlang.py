@@ -100,7 +100,7 @@ def erlang_a(*, arrival_rate: float, service_rate: float, servers: int, patience
     abandonment = patience_rate * mean_wait
     # To join as number k and be served is capacity / arrival_rate times as likely as that k contacts wait.
     served_wait = capacity * promotions / arrival_rate / (1 - abandonment)
-    return QueueFigures(waiting, mean_wait, served_wait, abandonment)
+    return QueueFigures(min(waiting, 1.0), mean_wait, served_wait, abandonment)  # rounding may pass 1
 
 
 def _erlang_b(arrival_rate: float, service_rate: float, servers: int) -> float:
