@@ -83,7 +83,11 @@ def _plan(parts: Installation, folder: Path, project: Project) -> DeliveryPlan:
     from headset.training.recipe import IntentRequest, read_recipe
 
     request = IntentRequest(
-        dataset=project.data.learn, test=project.data.test, recipe=read_recipe(folder / project.recipe)
+        name=project.model,
+        dataset=project.data.learn,
+        test=project.data.test,
+        target_precision=project.precision,
+        recipe=read_recipe(folder / project.recipe),
     )
     champion = parts.registry.champion(project.model)
     changed = differences(None if champion is None else _asked(champion), settings(request))

@@ -35,6 +35,7 @@ class Project(Struct, frozen=True, forbid_unknown_fields=True):
         recipe: File that says how.
         features: Folder of feature definitions.
         data: What it learns from.
+        precision: Share of right answers to keep where the bot answers alone.
     """
 
     name: Name
@@ -42,6 +43,7 @@ class Project(Struct, frozen=True, forbid_unknown_fields=True):
     model: Name = "intent"
     recipe: str = "recipe.toml"
     features: str = "features"
+    precision: Annotated[float, Meta(ge=0.5, le=0.999)] = 0.95
 
 
 def read_project(folder: Path) -> Project:
