@@ -50,8 +50,8 @@ class Pipeline:
         self.environ |= {"GIT_AUTHOR_EMAIL": "ana@example.org", "GIT_COMMITTER_NAME": "Ana"}
         self.environ |= {"GIT_COMMITTER_EMAIL": "ana@example.org", "COLUMNS": "110"}
 
-    def run(self, stage: str, *command: str, home: Path | None = None) -> str:
-        """Run one step; its output is shown, and ends the script when the step fails."""
+    def run(self, stage: str, *command: str, home: Path | None = None, needed: bool = True) -> bool:
+        """Run one step and show its output; gives whether it succeeded, or ends the script where that is needed."""
         print(f"\n== {stage}: {' '.join(command)}", flush=True)
         began = time.monotonic()
         environ = self.environ if home is None else self.environ | {"HEADSET_HOME": str(home)}
@@ -66,9 +66,9 @@ class Pipeline:
         )
         self.took.append((stage, " ".join(command), time.monotonic() - began))
         print(done.stdout, flush=True)
-        if done.returncode:
+        if done.returncode and needed:
             sys.exit(f"{stage} failed with code {done.returncode}")
-        return done.stdout
+        return done.returncode == 0
 
     def commit(self, message: str) -> str:
         """Commit everything; gives the commit."""
@@ -147,8 +147,9 @@ def main() -> None:
             recipe.write_text(recipe.read_text("utf-8").replace("penalty = 0.3", "penalty = 0.5"), "utf-8")
             commit = pipeline.commit("A firmer penalty")
             began = time.monotonic()
-            for step in ("lint", "test", "data", "train", "gates", "image"):
+            for step in ("lint", "test", "data", "train", "gates"):
                 pipeline.run(step, "make", step)
+            built = pipeline.run("image", "make", "image", needed=False)  # its base comes from a container registry
             pipeline.run("plan", "headset", "plan", ".", home=platform)
             pipeline.run("deliver", "make", "deliver", home=platform)
             version = json.loads((project / "build" / "training.json").read_text("utf-8"))["version"]
@@ -161,6 +162,8 @@ def main() -> None:
             table.add_row(stage, command, f"{seconds:.1f}")
         Console().print(table)
         traced = made["made"]["commit"] == commit
+        if not built:
+            print("the image was NOT built, see above: here its base image is out of reach, or the build fails")
         print(f"version {version}, aliases {', '.join(made['aliases'])}, answered {count} turns in shadow")
         print(f"it was made from commit {made['made']['commit']}, {'the one' if traced else 'NOT the one'} just made")
         print(
