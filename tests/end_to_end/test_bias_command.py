@@ -41,11 +41,33 @@ def test_a_gap_in_a_data_set_is_told_and_ends_with_1(main, reviewed, tmp_path):
     failed = {(one["group"], one["measure"]) for one in report["findings"] if one["result"] == "fail"}
     assert ("south", "recall") in failed
     assert not any(group == "north" for group, _ in failed)
-    assert report["left_out"] == {"language": "all 600 rows of which it is known are of one group, en"}
+    assert report["n"] + report["excluded"] == 600
+    assert report["left_out"] == {"language": f"all {report['n']} rows of which it is known are of one group, en"}
     assert "<img" in page.read_text()
     code, printed, _ = main("data", "bias", reviewed, "--by", "region")
     assert code == 1
     assert "Served worse by 5.0 points or more" in printed
+
+
+def test_texts_that_the_version_learned_from_are_left_out_and_counted(main, tmp_path):
+    world = make_world(read_scenario("quiet_week"))
+    starter = write_examples(world, 1_500, random.Random(3), language="en", channel="chat")  # as `trained_home` does
+    learned = starter[:40]
+    new = [f"the invoice numbered {number} came twice" for number in range(60)]
+    turns = [{"text": f" {one.text.upper()}", "intent": one.label} for one in learned]
+    turns += [{"text": text, "intent": learned[0].label} for text in new]
+    path = tmp_path / "mixed.jsonl"
+    path.write_text(
+        "\n".join(
+            json.dumps({"conversation_id": f"m{number}", "turns": [{"speaker": "customer", **turn}]})
+            for number, turn in enumerate(turns)
+        )
+    )
+    assert main("import", "jsonl", path, "--as", "mixed")[0] == 0
+    code, printed, _ = main("data", "bias", "mixed", "--json")
+    report = json.loads(printed)
+    assert (code, report["excluded"], report["n"], report["unknown"]) == (0, 40, 60, "")
+    assert "left out: 40 texts that the version learned from" in main("data", "bias", "mixed")[1]
 
 
 def test_nothing_to_compare_is_inconclusive(main, reviewed):

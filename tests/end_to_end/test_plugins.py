@@ -65,12 +65,14 @@ def plugged_home(trained_home, tmp_path_factory):
     """A home with a version of a user's own model in it, trained once, and what the training said."""
     folder = tmp_path_factory.mktemp("plugged")
     home = shutil.copytree(trained_home, folder / "home")
-    (folder / "my_model.py").write_text(MODULE)
+    source = folder / "my_model.py"
+    source.write_text(MODULE)
     command = [sys.executable, "-m", "headset", "train", "intent", "--data", "starter", "--json"]
     command += ["--learner", "my_model:build", "--code", str(folder)]
     environ = {**os.environ, "HEADSET_HOME": str(home)}
     done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+    source.write_text("raise RuntimeError('the user went on')")
     return home, json.loads(done.stdout)
 
 
@@ -117,6 +119,12 @@ def test_a_users_model_decides_turns_and_outlives_its_process(plugged, home, sta
             number += 1
             time.sleep(0.2)
         assert (last["intent"], last["model_version"]) == (first["intent"], "2")
+
+
+def test_it_is_made_again_from_the_sources_on_record_though_the_users_have_changed(plugged, home, headset):
+    done = headset("train", "again", "2", "--json", cwd=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["made"] == plugged["artifact_sha256"]
 
 
 def test_an_export_is_what_it_was_also_when_it_comes_back(plugged, home, main, python, tmp_path):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec.structs
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -77,17 +78,18 @@ def bias(  # noqa: PLR0917 - typer passes options by name
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
         if name is None:
             outcomes, facts = _served(parts, version, hours, dimensions, progress)
+            excluded, unknown = 0, ""
         else:
-            outcomes, facts = _scored(parts, name, version or "champion", dimensions, progress)
+            outcomes, facts, excluded, unknown = _scored(parts, name, version or "champion", dimensions, progress)
         progress("compare", 0.0)
-        report = measure_bias(outcomes, margin=margin)
+        report = msgspec.structs.replace(measure_bias(outcomes, margin=margin), excluded=excluded, unknown=unknown)
         progress("compare", 1.0)
     if html is not None:
         _write(report, html, facts)
     if json:
         print_json(report)
     else:
-        _print(report)
+        _print(report, facts)
     if report.result == "fail":
         raise typer.Exit(1)
 
@@ -101,30 +103,41 @@ def _dimensions(by: str) -> list[str]:
 
 def _scored(
     parts: Installation, name: str, version: str, dimensions: Sequence[str], progress: Progress
-) -> tuple[Outcomes, list[tuple[str, str]]]:
-    """What a registered version makes of a data set: of each conversation the first labelled turn.
+) -> tuple[Outcomes, list[tuple[str, str]], int, str]:
+    """What a registered version makes of a data set: of each conversation the first labelled turn it did not learn.
+
+    Also how many texts it learned from were left out, and why not all of those are known.
 
     Raises:
-        InvalidInput: the version learned from these very texts.
+        InvalidInput: the version learned from all of these texts.
     """
     import numpy as np
 
     from headset.data.bias.group import group_by, read_customers
     from headset.data.bias.outcome import judge_outcomes
     from headset.data.dataset import read_dataset
+    from headset.validation.unseen import plain, read_learned
 
     known = parts.registry.get(parts.config.decision.model, version)
     progress("read the data", 0.0)
     found = read_dataset(parts.log, parts.vault, name)
-    if found.fingerprint == known.made.data_fingerprint:
-        raise InvalidInput(
-            "data", f"{name} is what version {known.version} learned from, and it knows the answers; name other texts"
-        )
+    if not found.texts:
+        raise InvalidInput("data", f"all texts of {name} were erased; name another data set")
+    learned, unknown = read_learned(parts.log, parts.vault, [known])
     first: dict[str, tuple[int, int]] = {}
+    excluded = 0
     for row, place in enumerate(found.ids):
+        if plain(found.texts[row]) in learned:
+            excluded += 1
+            continue
         conversation_id, _, turn = place.rpartition("#")
         order = (int(turn) if turn.isdecimal() else row, row)
         first[conversation_id] = min(first.get(conversation_id, order), order)
+    if not first:
+        raise InvalidInput(
+            "data",
+            f"{name} holds only texts that version {known.version} learned from, and it knows the answers; name others",
+        )
     rows = [row for _, row in first.values()]
     texts, truth = [found.texts[row] for row in rows], [found.labels[row] for row in rows]
     customers = read_customers(
@@ -139,11 +152,14 @@ def _scored(
         answers += [model.labels[column] for column in probabilities.argmax(axis=1)]
         confidence[start : start + _BATCH] = probabilities.max(axis=1)
         progress("score", min((start + _BATCH) / len(texts), 1.0))
-    if not texts:
-        raise InvalidInput("data", f"all texts of {name} were erased; name another data set")
     groups = group_by(dimensions, [customers.get(each) for each in first], texts)
     outcomes = judge_outcomes(answers, confidence, truth, threshold=model.threshold, groups=groups)
-    return outcomes, [("data set", name), ("model", f"{known.model} version {known.version}")]
+    facts = [("data set", name), ("model", f"{known.model} version {known.version}")]
+    if excluded:
+        facts.append(("left out", f"{excluded:,} texts that the version learned from"))
+    if unknown:
+        facts.append(("not known", unknown))
+    return outcomes, facts, excluded, unknown
 
 
 def _served(
@@ -212,7 +228,7 @@ def _write(report: BiasReport, target: Path, facts: list[tuple[str, str]]) -> No
     err.print(f"the page is in {target}", highlight=False, soft_wrap=True)
 
 
-def _print(report: BiasReport) -> None:
+def _print(report: BiasReport, facts: list[tuple[str, str]]) -> None:
     from headset.data.bias.page import interval, verdict
 
     colours = {"fail": "red", "inconclusive": "yellow"}
@@ -235,6 +251,8 @@ def _print(report: BiasReport) -> None:
     if shown:
         out.print(table)
         out.print("gaps in percentage points, p adjusted for all tests; --json and --html tell all", highlight=False)
+    for term, fact in facts:
+        out.print(f"{term}: {fact}", markup=False, highlight=False, soft_wrap=True)
     for dimension, why in report.left_out.items():
         out.print(f"left out: {dimension}, {why}", markup=False, highlight=False)
     out.print(f"{report.result}: {verdict(report)}", markup=False, highlight=False, soft_wrap=True)

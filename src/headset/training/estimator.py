@@ -260,7 +260,7 @@ def canonical(content: bytes) -> bytes:
             fresh["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
         if isinstance(node.get("file"), str) and node["file"] in files:
             fresh["file"] = names.setdefault(node["file"], f"{len(names)}{Path(node['file']).suffix}")
-        return {key: value if key in {"__id__", "file"} else renumber(value) for key, value in fresh.items()}
+        return {key: renumber(value) for key, value in fresh.items()}
 
     written = json.dumps(renumber(schema), indent=1)
     result = BytesIO()

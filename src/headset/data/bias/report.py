@@ -83,6 +83,8 @@ class BiasReport(Struct, frozen=True, kw_only=True):
         findings: By dimension, group and measure.
         figures: By dimension and group.
         left_out: Dimensions in which there is nothing to compare, and why.
+        excluded: Texts that are not among the rows, because the model learned from them.
+        unknown: Why not all texts that the model learned from are known; empty where they are.
     """
 
     result: GateResult
@@ -93,6 +95,8 @@ class BiasReport(Struct, frozen=True, kw_only=True):
     findings: Sequence[Finding]
     figures: Sequence[GroupFigures]
     left_out: dict[str, str]
+    excluded: int = 0
+    unknown: str = ""
 
     def of(self, result: GateResult) -> list[Finding]:
         """The findings with this result."""
