@@ -1,0 +1,91 @@
+"""The same store behind a tracking server on the network, as a team shares it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from headset.core.errors import StorageFailed
+from headset.training.tracking import Begun, Tracker, read_mlmodel
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server of MLflow's own; gives its process and its address."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'store.db'}", "--artifacts-destination", str(folder / "a")]
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 120
+        while not _answers(url):
+            assert process.poll() is None, (folder / "said").read_text()
+            assert time.monotonic() < deadline, (folder / "said").read_text()
+            time.sleep(0.2)
+        yield process, url
+    finally:
+        _end(process)
+
+
+def test_a_training_is_kept_there_and_its_model_comes_back(server, open_home, examples, tmp_path):
+    _, url = server
+    home = open_home()
+    home.add("first", examples)
+    made = home.train("first", tracking_uri=url)
+    assert made.said == ""
+    tracker = Tracker(url)
+    known = home.registry.champion("intent")
+    folder = tracker.fetch("models:/intent@champion", tmp_path)
+    flavours, signature = read_mlmodel(folder)
+    assert "python_function" in flavours
+    assert "automatic" in signature
+    kept = {path.name: path.read_bytes() for path in home.registry.artifact("intent", known.version).iterdir()}
+    assert {name: next(folder.rglob(name)).read_bytes() for name in kept} == kept
+    assert tracker.fetch(f"runs:/{known.made.run_id}/confusion.png", tmp_path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_is_begun_once_however_often_it_is_opened(server, tmp_path):
+    tracker = Tracker(server[1])
+    begun = Begun("trial 1", 1_000_000, {"C": "2.0"}, {"commit": "abc"})
+    run_id = tracker.open_run("search", "1", begun)
+    assert tracker.open_run("search", "1", begun) == run_id
+    (tmp_path / "picture.png").write_bytes(b"png")
+    tracker.close_run(run_id, ended=2_000_000, metrics={"loss": [0.5, 0.25]}, state="FINISHED", report=tmp_path)
+    assert tracker.open_run("search", "2", begun) != run_id
+
+
+def test_without_the_server_nothing_is_registered(server, open_home, examples):
+    process, url = server
+    home = open_home()
+    home.add("first", examples)
+    _end(process)
+    with pytest.raises(StorageFailed, match=r"cannot be reached, so nothing was registered"):
+        home.train("first", tracking_uri=url)
+    assert home.registry.versions("intent") == []
+
+
+def _answers(url):
+    with suppress(httpx.HTTPError):
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
+    return False
+
+
+def _end(process):
+    """It and the workers it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
