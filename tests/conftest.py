@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
+import psycopg
 import pytest
 from hypothesis import settings
 from msgspec import Struct
@@ -133,6 +135,16 @@ def requires_service():
         return address
 
     return url
+
+
+@pytest.fixture
+def postgres_database(requires_service):
+    """The URL of an empty database on the PostgreSQL server, dropped in the end."""
+    server, name = requires_service("postgresql"), f"headset_test_{uuid4().hex}"
+    with psycopg.connect(server, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,15 @@ def provenance(made: ModelRegistered) -> dict[str, str]:
     }
 
 
+def with_driver(uri: str) -> str:
+    """``uri`` of a database, with the driver that comes with Headset where it names none.
+
+    >>> with_driver("postgresql://db.example/mlflow")
+    'postgresql+psycopg://db.example/mlflow'
+    """
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", uri)
+
+
 def without_password(uri: str) -> str:
     """``uri`` as it may be shown and kept.
 

@@ -41,7 +41,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 
 from headset.core.errors import InvalidInput, StorageFailed  # noqa: E402
 from headset.training.foreign_folder import BYTES_LIMIT  # noqa: E402
-from headset.training.recording import without_password  # noqa: E402
+from headset.training.recording import with_driver, without_password  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,6 +127,7 @@ class Tracker:
     """
 
     def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+        uri = with_driver(uri)
         self.uri = without_password(uri)
         self._full_uri = uri
         self._artifacts = artifacts

@@ -32,11 +32,24 @@ def settings():
     )
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path):
+    """The URL of an empty store, one on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'optuna.db'}"
+    return request.getfixturevalue("postgres_database")
+
+
 @pytest.fixture
-def begin(tmp_path, settings):
-    def run(name="study", store="optuna.db", settings=settings):
-        study = Study(f"sqlite:///{tmp_path / store}", name)
+def begin(store, settings):
+    opened = []
+
+    def run(name="study", settings=settings):
+        study = Study(store, name)
+        opened.append(study)
         study.begin(settings)
         return study
 
-    return run
+    yield run
+    for study in opened:
+        study.close()

@@ -68,6 +68,7 @@ def test_a_search_without_a_complete_trial_says_so(stopped):
         stopped("failed", others=0)
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_worker_without_an_encoder_of_the_space_takes_no_trial(begin, settings, tmp_path):
     space = read_space_text('encoder = ["static", "minilm"]', "test")
     study = begin(settings=msgspec.structs.replace(settings, space=space))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import threading
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -31,7 +32,7 @@ def tried(trials):
 
 @pytest.fixture
 def ten(begin):
-    return tried(make(begin(store="whole.db"), 10))
+    return tried(make(begin("whole"), 10))
 
 
 def test_trial_0_is_the_shipped_recipe_and_is_never_pruned(begin):
@@ -42,9 +43,9 @@ def test_trial_0_is_the_shipped_recipe_and_is_never_pruned(begin):
 
 
 def test_equal_seeds_give_equal_trials(begin, ten, settings):
-    assert tried(make(begin(store="again.db"), 10)) == ten
+    assert tried(make(begin("again"), 10)) == ten
     other = msgspec.structs.replace(settings, request=msgspec.structs.replace(settings.request, seed=8))
-    assert tried(make(begin(store="other.db", settings=other), 10)) != ten
+    assert tried(make(begin("other", settings=other), 10)) != ten
 
 
 def test_the_order_in_which_workers_finish_changes_no_trial(begin, ten):
@@ -180,10 +181,13 @@ def test_other_settings_under_the_same_name_are_refused(begin, settings):
             begin(settings=msgspec.structs.replace(settings, **change))
 
 
-def test_joining_what_was_never_begun_is_refused(begin, tmp_path):
+def test_joining_what_was_never_begun_is_refused(begin, store):
     begin("mine")
-    with pytest.raises(NotFound, match=r"'yours' was never begun in .*; there are: mine"):
-        Study(f"sqlite:///{tmp_path / 'optuna.db'}", "yours").join()
+    with (
+        closing(Study(store, "yours")) as study,
+        pytest.raises(NotFound, match=r"'yours' was never begun in .*; there are: mine"),
+    ):
+        study.join()
 
 
 @pytest.mark.parametrize("uri", ["sqlite:////nowhere/optuna.db", "postgresql://ann:secret@127.0.0.1:9/x", "nonsense"])
@@ -194,6 +198,7 @@ def test_a_store_that_cannot_be_opened_is_named_without_its_password(uri):
     assert "secret" not in str(failure.value)
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_store_that_fails_midway_says_that_trials_are_kept(begin, tmp_path):
     study = begin()
     study.propose(4)

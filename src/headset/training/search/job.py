@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -109,8 +110,7 @@ def search_recipe(  # noqa: PLR0913 - stores, clock, processes and settings come
     check_trainable(data)
     objective = Objective(data, test, request, encoders)
     progress("read the data", 1.0)
-    with leading_alone(home, name):
-        study = open_study(home, storage, name)
+    with leading_alone(home, name), closing(open_study(home, storage, name)) as study:
         study.begin(Settings(request=request, space=space, data_fingerprint=data.fingerprint))
         kept = _finished_before(study, trials)
         if kept is not None:
@@ -158,15 +158,16 @@ def join_search(
         NotFound: there is no study of this name, or its data is not here.
         InvalidInput: the data here is not the data the study was begun with, or an encoder of its space is missing.
     """
-    study = open_study(home, storage, name)
-    settings = study.join()
-    settings.space.check(tuple(encoders))
-    data, test = _read(log, vault, settings.request)
-    if data.fingerprint != settings.data_fingerprint:
-        raise InvalidInput(
-            "data", f"{data.name!r} holds other texts than the ones that study {name!r} was begun with; import those"
-        )
-    return work(study, Objective(data, test, settings.request, encoders), worker_name(pid))
+    with closing(open_study(home, storage, name)) as study:
+        settings = study.join()
+        settings.space.check(tuple(encoders))
+        data, test = _read(log, vault, settings.request)
+        if data.fingerprint != settings.data_fingerprint:
+            raise InvalidInput(
+                "data",
+                f"{data.name!r} holds other texts than the ones that study {name!r} was begun with; import those",
+            )
+        return work(study, Objective(data, test, settings.request, encoders), worker_name(pid))
 
 
 def open_study(home: Path, storage: str, name: str) -> Study:

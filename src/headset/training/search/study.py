@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from headset.core.errors import Conflict, InvalidInput, NotFound, StorageFailed
 from headset.training.recipe import SHIPPED, Recipe
-from headset.training.recording import without_password
+from headset.training.recording import with_driver, without_password
 from headset.training.search.request import Settings
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Study:
 
     def __init__(self, uri: str, name: str) -> None:
         self.name = name
+        uri = with_driver(uri)
         self.uri = without_password(uri)
         self._full_uri = uri
         if not name or len(name) > 100 or not name.isprintable():
@@ -112,6 +113,11 @@ class Study:
                 ) from None
         self._id = -1
         self.settings: Settings
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def begin(self, settings: Settings) -> None:
         """Start the study, or go on with it.
