@@ -22,8 +22,14 @@ WORKER = Path(__file__).with_name("killed_worker.py")
 
 
 @pytest.fixture
-def home(tmp_path):
-    return tmp_path / "home"
+def home(tmp_path, request):
+    """A home folder; its queue of jobs is in SQLite, unless the test says ``postgresql``."""
+    folder = tmp_path / "home"
+    if getattr(request, "param", "sqlite") == "postgresql":
+        folder.mkdir()
+        database = request.getfixturevalue("postgres_database")
+        (folder / "headset.toml").write_text(f'[jobs]\ndatabase = "{database}"\n')
+    return folder
 
 
 @pytest.fixture
@@ -82,6 +88,7 @@ def end(worker, number=signal.SIGTERM):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("home", ["sqlite", "postgresql"], indirect=True)
 def test_jobs_survive_the_death_of_workers_and_of_themselves(parts, start, state, home):
     first = start()
     stays = submit(parts, "keep:stays", "say:here", "wait")
@@ -111,6 +118,7 @@ def test_jobs_survive_the_death_of_workers_and_of_themselves(parts, start, state
     assert "Traceback" not in end(second)
     assert second.returncode == 0
     assert not any((home / "jobs" / "running").iterdir())
+    assert (home / "jobs" / "queue.db").exists() != (home / "headset.toml").exists()
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from headset.core.errors import StorageFailed
 from headset.training.intent_job import SIGNATURE
 from headset.training.recording import without_password
-from headset.training.tracking import Portable, Run, Tracker, mlflow
+from headset.training.tracking import Begun, Portable, Run, Tracker, mlflow
 
 CODE = """
 import pandas as pd
@@ -65,6 +65,15 @@ def test_a_run_is_kept_with_its_times_and_files(tracker, run, portable, client):
     assert (version.run_id, version.status) == (run_id, "READY")
     assert mlflow.pyfunc.load_model(version.source).predict(pd.DataFrame({"text": ["hi"]}))["text"][0] == "hi"
     assert not mlflow.is_tracking_uri_set()
+
+
+@pytest.mark.slow
+def test_a_run_is_kept_on_postgresql(postgres_database, run, portable, tmp_path):
+    with Tracker(postgres_database, tmp_path / "artifacts").record(run, portable) as run_id:
+        pass
+    again = Tracker(postgres_database)
+    assert again.open_run("parrot", "1", Begun("other", 0, {}, {})) != run_id
+    assert any(again.fetch(f"models:/{run.model}@champion", tmp_path).rglob("weights"))
 
 
 def test_a_failed_registration_takes_the_version_back(tracker, run, portable, client):
