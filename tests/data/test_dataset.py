@@ -5,8 +5,9 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from headset.core.errors import NotFound
+from headset.core.errors import InvalidInput, NotFound
 from headset.core.ids import stable_id
+from headset.data import dataset as dataset_module
 from headset.data.dataset import fingerprint, list_datasets, read_dataset
 
 ROWS = "text,label\nwhere is it,delivery\nbye,goodbye\nhello,greeting\nbye,goodbye\n"
@@ -46,6 +47,15 @@ def test_a_data_set_of_erased_texts_only_is_empty(import_as, log, vault, write):
     vault.destroy(log.read()[0].event.subject)
     dataset = read_dataset(log, vault, "bank")
     assert (dataset.texts, dataset.erased) == ((), 1)
+
+
+def test_more_rows_than_are_read_at_once_are_refused_with_a_way_out(import_as, log, vault, write, monkeypatch):
+    import_as("csv", write(ROWS))
+    monkeypatch.setattr(dataset_module, "ROWS_LIMIT", 4)
+    assert len(read_dataset(log, vault, "bank").texts) == 4
+    monkeypatch.setattr(dataset_module, "ROWS_LIMIT", 3)
+    with pytest.raises(InvalidInput, match=r"'bank' holds more than 3 labelled texts.*'headset data check'"):
+        read_dataset(log, vault, "bank")
 
 
 def test_the_latest_label_of_a_turn_holds(import_as, log, vault, write):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from headset.core.errors import NotFound, TextErased
+from headset.core.errors import InvalidInput, NotFound, TextErased
 from headset.events.schema import LabelRecorded, TurnReceived
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _PREFIX = "import:"
 _PAGE = 5_000
+ROWS_LIMIT = 5_000_000
+"""Labelled texts that are read at once, some 1.5 KB of memory each."""
 
 
 class Dataset(Struct, frozen=True):
@@ -48,9 +50,10 @@ def read_dataset(log: Log, vault: Vault, name: str) -> Dataset:
 
     Raises:
         NotFound: no labelled text was imported under that name; the message lists the names that exist.
+        InvalidInput: it has more than :data:`ROWS_LIMIT` rows.
     """
     source = _PREFIX + name
-    labels = _latest_labels(_read(log, "LabelRecorded", source))
+    labels = _latest_labels(_read(log, "LabelRecorded", source), name)
     if not labels:
         raise _unknown(log, name)
     rows: list[tuple[str, str, str]] = []
@@ -118,7 +121,7 @@ def _unknown(log: Log, name: str) -> NotFound:
     return NotFound("data", f"{name[:40]!r} holds no labelled text; import it first; there are: {known}")
 
 
-def _latest_labels(events: Iterable[Event]) -> dict[tuple[str | None, str], str]:
+def _latest_labels(events: Iterable[Event], name: str) -> dict[tuple[str | None, str], str]:
     latest: dict[tuple[str | None, str], tuple[int, str]] = {}
     for event in events:
         label = event.payload
@@ -127,6 +130,12 @@ def _latest_labels(events: Iterable[Event]) -> dict[tuple[str | None, str], str]
         place = (event.conversation_id, label.turn_id)
         if place not in latest or latest[place][0] <= event.event_time:
             latest[place] = (event.event_time, label.value)
+        if len(latest) > ROWS_LIMIT:
+            raise InvalidInput(
+                "data",
+                f"{name[:40]!r} holds more than {ROWS_LIMIT:,} labelled texts, the most that are read at once; import a"
+                " part of them under another name, or look at all with 'headset data check'",
+            )
     return {place: value for place, (_, value) in latest.items()}
 
 
