@@ -109,6 +109,14 @@ def test_the_next_step_names_a_model_that_is_not_the_usual_one(registry, validat
         registry.promote("fine", "1", by=ANN, reason="x")
 
 
+def test_the_next_step_of_a_model_of_features_is_its_training(registry, save_artifact, tmp_path):
+    sha256 = save_artifact(tmp_path / "risk", weights="risk")
+    made = replace(MADE, model="risk", artifact_sha256=sha256, features={"session.turns": "1"})
+    registry.register(made, tmp_path / "risk")
+    with pytest.raises(Conflict, match="train a new version with 'headset train risk'"):
+        registry.promote("risk", "1", by=ANN, reason="x")
+
+
 def test_only_a_validation_under_the_limits_of_the_installation_counts(registry, validate, log, clock, tmp_path):
     policy = Policy(limits={"margin": 0.02})
     held = Registry(log, tmp_path / "models", clock, Ids(clock, Random(8)), seal(), policy)

@@ -67,6 +67,21 @@ def test_a_run_is_kept_with_its_times_and_files(tracker, run, portable, client):
     assert not mlflow.is_tracking_uri_set()
 
 
+def test_a_run_whose_maker_was_killed_while_beginning_it_is_completed(tracker, client, monkeypatch):
+    begun = Begun("trial 0", 1_000_000, {"penalty": "0.3", "words": "1"}, {})
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker._client, "log_batch", die)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.open_run("search", "0", begun)
+    run_id = tracker.open_run("search", "0", begun)
+    assert tracker.open_run("search", "0", begun) == run_id
+    assert client.get_run(run_id).data.params == begun.params
+
+
 @pytest.mark.slow
 def test_a_run_is_kept_on_postgresql(postgres_database, run, portable, tmp_path):
     with Tracker(postgres_database, tmp_path / "artifacts").record(run, portable) as run_id:

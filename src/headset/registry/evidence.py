@@ -115,7 +115,7 @@ def objections(case: Case) -> list[str]:
     """Why the version may not become champion now, each in a sentence; none where it may."""
     version, found = case.made.version, case.validation
     other = model_option(case.made.model)
-    again = f"run 'headset validate {version}{other}'"
+    again = validate_again(case.made)
     if version == case.reigning:
         return [f"version {version} is champion already"]
     if found is None:
@@ -155,6 +155,13 @@ def objections(case: Case) -> list[str]:
         if kept != _ABSENT
     ]
     return told
+
+
+def validate_again(made: ModelRegistered) -> str:
+    """The command that gives a version new evidence, or, where its training told it, a new version."""
+    if made.features:
+        return f"train a new version with 'headset train {made.model}'"
+    return f"run 'headset validate {made.version}{model_option(made.model)}'"
 
 
 def model_option(model: str) -> str:

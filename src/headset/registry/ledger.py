@@ -25,8 +25,8 @@ from headset.registry.evidence import (
     Case,
     Moment,
     Validation,
-    model_option,
     objections,
+    validate_again,
 )
 from headset.registry.waiver import Waiver, grant_objections, request_objections
 
@@ -246,9 +246,10 @@ class Ledger:
             known = ", ".join(dict.fromkeys(each for each in reigns if each != reigning)) or "none"
             return [f"version {asked.version} was never champion, so it takes evidence; before now were: {known}"]
         if (asked.model, asked.version) in self.left:
-            which = asked.version + model_option(asked.model)
-            steps = f"'headset validate {which}', then 'headset models promote {which}'"
-            return [f"version {asked.version} was itself rolled back; it comes back with a new validation: {steps}"]
+            _, made = self.versions[asked.model, asked.version]
+            return [
+                f"version {asked.version} was itself rolled back; new evidence brings it back: {validate_again(made)}"
+            ]
         return []
 
     def _judge(self, record: Record, payload: Judged, now: Moment) -> None:

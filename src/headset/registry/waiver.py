@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from headset.core.clock import iso
 from headset.events.schema import WaiverGranted, WaiverRequested
-from headset.registry.evidence import DAY_US, Moment, elapsed, model_option, shortfall
+from headset.registry.evidence import DAY_US, Moment, elapsed, shortfall, validate_again
 
 if TYPE_CHECKING:
     from headset.events.schema import Actor
@@ -76,12 +76,7 @@ def report(waiver: Waiver, now: Moment) -> WaiverReport:
 def request_objections(case: Case, request: WaiverRequested) -> list[str]:
     """Why a waiver may not be asked for."""
     if case.validation is None or case.validation.ended.validation_id != request.validation_id:
-        return [
-            (
-                "a waiver is for a gate of the newest validation on record;"
-                f" run 'headset validate {case.made.version}{model_option(case.made.model)}' first"
-            )
-        ]
+        return [(f"a waiver is for a gate of the newest validation on record; {validate_again(case.made)} first")]
     if request.artifact_sha256 != case.made.artifact_sha256:
         return ["the waiver names another artifact than the registered one"]
     if not 0 < request.days <= WAIVER_DAYS:

@@ -171,12 +171,14 @@ class Tracker:
             place = self._experiment(experiment)
             found = self._client.search_runs([place], f"tags.{_KEY} = '{key}'", max_results=1)
             if found:
-                return str(found[0].info.run_id)
-            tags = {**begun.tags, _KEY: key, _NAME: begun.name} | ({_PARENT: begun.parent} if begun.parent else {})
-            made = self._client.create_run(place, start_time=begun.started // 1_000, tags=tags, run_name=begun.name)
-            params = [Param(name, value) for name, value in begun.params.items()]
-            self._client.log_batch(made.info.run_id, params=params)
-            return str(made.info.run_id)
+                run = found[0]
+            else:
+                tags = {**begun.tags, _KEY: key, _NAME: begun.name} | ({_PARENT: begun.parent} if begun.parent else {})
+                run = self._client.create_run(place, start_time=begun.started // 1_000, tags=tags, run_name=begun.name)
+            absent = [Param(name, value) for name, value in begun.params.items() if name not in run.data.params]
+            if absent:  # of a run that is new, or whose maker was killed here
+                self._client.log_batch(run.info.run_id, params=absent)
+            return str(run.info.run_id)
 
     def close_run(
         self, run_id: str, *, ended: int, metrics: Mapping[str, Sequence[float]], state: str, report: Path | None = None
