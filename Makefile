@@ -19,8 +19,8 @@ setup: $(INSTALLED) ## build .venv from requirements.lock
 run: $(INSTALLED) ## start everything on http://127.0.0.1:8080
 	@$(BIN)/headset up --twin $(ARGS)
 
-test: $(INSTALLED) ## run all tests and examples, quick ones first
-	@$(BIN)/pytest $(ARGS)
+test: $(INSTALLED) ## run all tests and examples, quick ones first; ARGS="-n 0" in one process
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(INSTALLED) ## format, lint, types, layers, links
 	$(BIN)/ruff format --check .

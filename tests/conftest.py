@@ -41,8 +41,9 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Quick tests first, so that most mistakes show within seconds."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Quick tests first, so that most mistakes show within seconds; of processes, each takes a file at a time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path in slow, item.get_closest_marker("slow") is not None))
 
 
 @pytest.fixture

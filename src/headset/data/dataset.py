@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "import:"
 _PAGE = 5_000
-ROWS_LIMIT = 5_000_000
+ROWS_LIMIT = 3_000_000
 """Labelled texts that are read at once, some 1.5 KB of memory each."""
 
 
