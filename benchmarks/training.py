@@ -31,6 +31,7 @@ from sklearn.svm import LinearSVC
 
 import headset.training.intent_job  # noqa: F401 - loading it takes seconds, which are not the rows' doing
 from headset.app import open_installation
+from headset.app.training import train_intent
 from headset.core.config import load_config
 from headset.data.dataset import read_dataset
 from headset.data.importer import import_items
@@ -95,7 +96,7 @@ def train(home: Path) -> dict[str, object]:
         _ = parts.encoder
         open_tracker(home, "")  # makes its tables
         wall, began = time.perf_counter(), time.process_time()
-        report = parts.train(IntentRequest(dataset="rows", test="unseen", seed=SEED), progress=steps.tell)
+        report = train_intent(parts, IntentRequest(dataset="rows", test="unseen", seed=SEED), progress=steps.tell)
         total = time.process_time() - began
     apart = sum(seconds for name, seconds in steps.seconds.items() if name in _APART)
     told = {_SPLIT[name]: seconds for name, seconds in steps.seconds.items() if name in _SPLIT}
@@ -110,7 +111,7 @@ def tune(home: Path) -> dict[str, object]:
         began = time.process_time()
         data, unseen = (read_dataset(parts.log, parts.vault, name) for name in ("rows", "unseen"))
         request = SearchRequest(dataset="rows", test="unseen", seed=SEED)
-        objective = Objective(data, unseen, request, parts.encoders())
+        objective = Objective(data, unseen, request, parts.encoders.available())
         read = time.process_time() - began
         scores = [objective.fold(SHIPPED, fold) for fold in range(request.folds)]
         seconds = time.process_time() - began

@@ -51,7 +51,8 @@ def test_every_dependency_is_locked(root, project):
 
 
 SERVING = (
-    "headset.app",
+    "headset.app.installation",
+    "headset.app.serving",
     "headset.process",
     "headset.features.memory",
     "headset.features.on_demand",

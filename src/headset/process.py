@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from headset.app import FEATURE_SNAPSHOT, HOME_VARIABLE, SHARED_SNAPSHOT, Installation
+from headset.app.installation import FEATURE_SNAPSHOT, HOME_VARIABLE, SHARED_SNAPSHOT, Installation
+from headset.app.jobs import job_worker
+from headset.app.serving import predictor, risk_predictor, shadow_predictor
 from headset.core.config import load_config
 from headset.core.errors import HeadsetError
 from headset.events.appender import AsyncAppender
@@ -98,7 +100,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
     shadows = Shadows(
         Shadow(
             name,
-            partial(parts.shadow_predictor, name),
+            partial(shadow_predictor, parts, name),
             append,
             loop=loop,
             clock=parts.clock,
@@ -159,7 +161,7 @@ async def open_service(parts: Installation, metrics: Metrics) -> Service:
 @contextmanager
 def jobs_beside(parts: Installation, stop: threading.Event) -> Iterator[None]:
     """Work on the queue of jobs in a thread of its own while the block runs; jobs outlive it."""
-    worker = parts.job_worker(stop)
+    worker = job_worker(parts, stop)
 
     def work() -> None:
         try:
@@ -264,7 +266,7 @@ class _ModelUpkeep:
 
     def load(self, name: str, serving: str) -> IntentPredictor | None:
         """The champion of a model with its replies, or None when ``serving`` is it already or there is none."""
-        fresh = self._parts.predictor(name, serving)
+        fresh = predictor(self._parts, name, serving)
         if fresh is None:
             return None
         self._predictors[name] = fresh
@@ -290,7 +292,7 @@ class _ModelUpkeep:
         live = {view.version for view in self._parts.catalogue.views()}
         outdated = self._risk is None or not {view.version for view in self._risk.views} <= live
         serving = "" if self._risk is None or outdated else self._risk.model_version
-        fresh = self._parts.risk_predictor(self._features.store, serving)
+        fresh = risk_predictor(self._parts, self._features.store, serving)
         waiting = "" if fresh is None else self._features.behind(fresh.views)
         if fresh is not None and not waiting:
             self._risk = fresh
@@ -300,8 +302,8 @@ class _ModelUpkeep:
         self._put(self._risk or (RiskAway(waiting) if waiting else None))
 
     def _put(self, risk: RiskPredictor | RiskAway | None) -> None:
-        for predictor in self._predictors.values():
-            predictor.risk = risk
+        for each in self._predictors.values():
+            each.risk = risk
 
     def read_ahead(self) -> None:
         """Let what decisions changed be read before the next turn comes."""
@@ -311,8 +313,8 @@ class _ModelUpkeep:
     def refresh_replies(self) -> None:
         """Take in what agents answered since the last time, and drop what was erased."""
         self._parts.replies.catch_up()
-        for predictor in self._predictors.values():
-            predictor.refresh_replies(self._parts.replies.connection, self._parts.vault)
+        for each in self._predictors.values():
+            each.refresh_replies(self._parts.replies.connection, self._parts.vault)
 
 
 class FeatureWork:

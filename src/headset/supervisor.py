@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from headset.app import HOME_VARIABLE, open_installation
+from headset.app.training import train_intent
 from headset.core.clock import MICROSECONDS
 from headset.core.errors import HeadsetError, InvalidInput, StorageFailed
 from headset.core.parent import end_with_parent
@@ -169,7 +170,7 @@ def prepare_twin(parts: Installation, progress: Callable[[str, float], None]) ->
         rows = (Row(number, example.text, example.label) for number, example in enumerate(examples, start=1))
         import_items(rows, EXAMPLES, log=parts.log, door=parts.door, clock=parts.clock)
         progress("writing examples", 1.0)
-        parts.train(IntentRequest(dataset=EXAMPLES, seed=_SEED), progress=progress)
+        train_intent(parts, IntentRequest(dataset=EXAMPLES, seed=_SEED), progress=progress)
 
 
 class Processes:

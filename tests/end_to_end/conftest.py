@@ -17,6 +17,7 @@ import pytest
 
 from headset import cli
 from headset.app import open_installation
+from headset.app.training import train_intent
 from headset.core.config import load_config
 from headset.data.importer import import_items
 from headset.data.row import Row
@@ -35,7 +36,7 @@ def trained_home(tmp_path_factory):
     with open_installation(load_config(home, {})) as parts:
         import_items(rows, "starter", log=parts.log, door=parts.door, clock=parts.clock)
         request = IntentRequest(dataset="starter", seed=3, target_precision=0.9)
-        parts.train(request, progress=lambda _phase, _fraction: None)
+        train_intent(parts, request, progress=lambda _phase, _fraction: None)
         parts.development_key()
     return home
 

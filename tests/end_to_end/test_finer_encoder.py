@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from headset.app import open_installation
+from headset.app.models import text_model
 from headset.core.config import load_config
 
 pytestmark = pytest.mark.slow
@@ -97,5 +98,5 @@ def _comes_back_with_its_encoder(headset, home):
     with open_installation(load_config(home, {})) as parts:
         known = parts.registry.get("back", "1")
         assert known.made.encoder_version.startswith("minilm-")
-        scores = parts.text_model(known).score([TEXT], parts.encoder_of(known).encode([TEXT]))
+        scores = text_model(parts, known).score([TEXT], parts.encoders.of(known).encode([TEXT]))
     assert answer == pytest.approx(scores.probabilities.max())

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from headset.app import open_installation
+from headset.app.models import text_model
+from headset.app.serving import predictor, twin_version
 from headset.core.config import load_config
 from headset.core.errors import ArtifactError
 
@@ -139,7 +141,7 @@ def test_an_export_is_what_it_was_also_when_it_comes_back(plugged, home, main, p
         known = parts.registry.get("intent", report["version"])
         assert known.made.dataset == "imported"
         assert str(tmp_path / "out") in known.made.request
-        model = parts.text_model(known)
+        model = text_model(parts, known)
         scores = model.score(TEXTS, parts.encoder.encode(TEXTS))
     assert answers["confidence"] == pytest.approx(list(scores.probabilities.max(axis=1)), abs=1e-9)
     assert answers["intent"] == [model.labels[column] for column in scores.probabilities.argmax(axis=1)]
@@ -156,7 +158,7 @@ def test_any_pyfunc_with_a_signature_is_imported_and_measured(home, main, python
     assert code == 0, out + err
     assert 0 < json.loads(out)["metrics"]["accuracy"] < 0.5
     with open_installation(load_config(home, {})) as parts:
-        model = parts.text_model(parts.registry.get("other", "1"))
+        model = text_model(parts, parts.registry.get("other", "1"))
         scores = model.score(TEXTS, np.zeros((3, 2)))
     assert scores.probabilities.max(axis=1) == pytest.approx(0.75)
     assert [model.labels[column] for column in scores.probabilities.argmax(axis=1)][1] == "roaming"
@@ -200,9 +202,9 @@ def test_an_exchanged_folder_serves_nobody(home):
         manifest = json.loads((folder / "manifest.json").read_bytes())
         (folder / "manifest.json").write_text(json.dumps(manifest | {"threshold": 0.0}))
         with pytest.raises(ArtifactError, match="exchanged after it was registered"):
-            parts.predictor("intent", "")
+            predictor(parts, "intent", "")
         with pytest.raises(ArtifactError, match="exchanged after it was registered"):
-            parts.twin_version("champion", ["roaming"])
+            twin_version(parts, "champion", ["roaming"])
 
 
 def _hosts(home):

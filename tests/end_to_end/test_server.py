@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from headset.app import open_installation
+from headset.app.training import train_intent
 from headset.core.config import load_config
 from headset.events.schema import Actor, DecisionServed, TurnReceived
 from headset.training.recipe import IntentRequest
@@ -143,7 +144,7 @@ def test_a_new_champion_serves_without_a_restart(start, home, crown):
 def test_a_version_in_shadow_answers_beside_the_champion(home, start, headset):
     with open_installation(load_config(home, {})) as parts:
         request = IntentRequest(dataset="starter", seed=4, target_precision=0.9)
-        second = parts.train(request, progress=lambda _phase, _fraction: None).version
+        second = train_intent(parts, request, progress=lambda _phase, _fraction: None).version
         parts.registry.promote("intent", second, "shadow", by=Actor("ann"), reason="a second seed")
     server = start()
     with server.client() as client:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from headset.app import open_installation
+from headset.app.training import train_intent
 from headset.core.config import load_config
 from headset.data.importer import import_items
 from headset.data.row import Dialogue, Row, Turn
@@ -47,7 +48,7 @@ def validated_home(trained_home, tmp_path_factory):
         rows = [Row(n, example.text, label) for n, (example, label) in enumerate(zip(broken, labels, strict=True), 1)]
         import_items(rows, "permuted", **doors)
         import_items(said, "late", **doors)
-        parts.train(IntentRequest(dataset="permuted", seed=3), progress=lambda *_: None)
+        train_intent(parts, IntentRequest(dataset="permuted", seed=3), progress=lambda *_: None)
     (home / "limits.toml").write_text(LIMITS)
     return home
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from litestar.testing import TestClient
 
-from headset import app as composition
+from headset import process
+from headset.app import Installation
 from headset.core.config import Config, DecisionConfig, ServerConfig
 from headset.events.schema import Alternative
 from headset.process import open_service
@@ -78,12 +79,12 @@ def config(tmp_path):
 def parts(config, predictor, monkeypatch):
     """An installation; closed by the service that uses it."""
     monkeypatch.setattr(
-        composition.Installation,
+        process,
         "predictor",
-        lambda self, model, serving: None if serving else predictor,
+        lambda parts, model, serving: None if serving else predictor,
     )
-    monkeypatch.setattr(composition.Installation, "encoder", HashEncoder())
-    return composition.Installation(config)
+    monkeypatch.setattr(Installation, "encoder", HashEncoder())
+    return Installation(config)
 
 
 @pytest.fixture

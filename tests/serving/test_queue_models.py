@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from headset import app as composition
+from headset import process
 from headset.core.errors import ArtifactError
 from headset.events.schema import DecisionServed
 
@@ -26,9 +26,9 @@ def config(config):
 def parts(parts, predictor, finer, monkeypatch):
     predictors = {"intent": predictor, "fine": finer}
     monkeypatch.setattr(
-        composition.Installation,
+        process,
         "predictor",
-        lambda self, model, serving: None if serving else predictors.get(model),
+        lambda parts, model, serving: None if serving else predictors.get(model),
     )
     parts.predictors = predictors
     return parts
@@ -57,13 +57,13 @@ def test_a_queue_whose_model_has_no_champion_is_decided_by_the_usual_one(parts, 
 def test_a_model_that_cannot_be_used_is_replaced_told_once_and_taken_up_when_it_can(
     parts, request, monkeypatch, caplog
 ):
-    def refuse(self, model, serving):
+    def refuse(parts, model, serving):
         if model == "fine":
             raise ArtifactError("the encoder 'minilm' is not there")
         return None if serving else parts.predictors[model]
 
-    usable = composition.Installation.predictor
-    monkeypatch.setattr(composition.Installation, "predictor", refuse)
+    usable = process.predictor
+    monkeypatch.setattr(process, "predictor", refuse)
     say, client = request.getfixturevalue("say"), request.getfixturevalue("client")
     service = client.app.state.service
     assert say(queue="email").json()["model_version"] == "1"
@@ -72,7 +72,7 @@ def test_a_model_that_cannot_be_used_is_replaced_told_once_and_taken_up_when_it_
     assert (queue, others) == ("email", [])
     assert "the encoder 'minilm' is not there" in reason
     assert caplog.text.count("cannot be used") == 1
-    monkeypatch.setattr(composition.Installation, "predictor", usable)
+    monkeypatch.setattr(process, "predictor", usable)
     service.models.refresh()
     assert client.get("/readyz").json()["replaced"] == {}
     assert say(conversation="c-9", queue="email").json()["model_version"] == "7"

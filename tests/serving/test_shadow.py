@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from headset import app as composition
+from headset import process
 from headset.events.schema import DecisionServed, DecisionShadowed
 
 from .conftest import ScriptedPredictor, says
@@ -26,7 +26,7 @@ def shadowed(parts, candidate, monkeypatch):
         present = True
 
     monkeypatch.setattr(
-        composition.Installation, "shadow_predictor", lambda self, model, current: candidate if Switch.present else None
+        process, "shadow_predictor", lambda parts, model, current: candidate if Switch.present else None
     )
     return Switch
 

@@ -89,6 +89,7 @@ def test_a_run_is_kept_on_postgresql(postgres_database, run, portable, tmp_path)
     again = Tracker(postgres_database)
     assert again.open_run("parrot", "1", Begun("other", 0, {}, {})) != run_id
     assert any(again.fetch(f"models:/{run.model}@champion", tmp_path).rglob("weights"))
+    assert not mlflow.is_tracking_uri_set()
 
 
 def test_a_failed_registration_takes_the_version_back(tracker, run, portable, client):

@@ -13,7 +13,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from headset.core.errors import StorageFailed
+from headset.core.errors import InvalidInput, StorageFailed
 from headset.training.tracking import Begun, Tracker, read_mlmodel
 
 pytestmark = pytest.mark.slow
@@ -56,6 +56,20 @@ def test_a_training_is_kept_there_and_its_model_comes_back(server, open_home, ex
     kept = {path.name: path.read_bytes() for path in home.registry.artifact("intent", known.version).iterdir()}
     assert {name: next(folder.rglob(name)).read_bytes() for name in kept} == kept
     assert tracker.fetch(f"runs:/{known.made.run_id}/confusion.png", tmp_path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_more_than_a_model_may_have_is_not_fetched(server, tmp_path, monkeypatch):
+    tracker = Tracker(server[1])
+    run_id = tracker.open_run("large", "1", Begun("large", 1_000_000, {}, {}))
+    (tmp_path / "report" / "inside").mkdir(parents=True)
+    for place in ("a", "inside/b"):
+        (tmp_path / "report" / place).write_bytes(b"12345")
+    tracker.close_run(run_id, ended=2_000_000, metrics={}, state="FINISHED", report=tmp_path / "report")
+    assert (tracker.fetch(f"runs:/{run_id}/", tmp_path / "whole") / "inside" / "b").read_bytes() == b"12345"
+    monkeypatch.setattr("headset.training.tracking.BYTES_LIMIT", 9)
+    with pytest.raises(InvalidInput, match="has 10 bytes, at most 9 may be imported"):
+        tracker.fetch(f"runs:/{run_id}/", tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
 
 
 def test_a_run_is_begun_once_however_often_it_is_opened(server, tmp_path):

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from headset import app as composition
 from headset import cli, supervisor
+from headset.app.training import train_intent
 from headset.cli import terminal
 from headset.core.config import load_config
 from headset.core.errors import AccessDenied, InvalidInput, StorageFailed
@@ -608,7 +609,7 @@ def trained(tmp_path_factory):
     with composition.open_installation(config) as parts:
         import_items(rows, "texts", log=parts.log, door=parts.door, clock=parts.clock)
         request = IntentRequest(dataset="texts", seed=3, target_precision=0.9)
-        parts.train(request, progress=lambda _phase, _fraction: None)
+        train_intent(parts, request, progress=lambda _phase, _fraction: None)
     return config
 
 

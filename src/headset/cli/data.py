@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headset.app import open_installation
+from headset.app.models import text_model
 from headset.cli.terminal import HOME, HomeOption, JsonOption, err, out, print_json, progress_bars, read_config
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _read(parts: Installation, name: str, rows: int, progress: Callable[[str, fl
 def _champion_labels(parts: Installation) -> tuple[str, ...] | None:
     """The labels of the serving intent model, if one serves."""
     champion = parts.registry.champion(parts.config.decision.model)
-    return None if champion is None else parts.text_model(champion).labels
+    return None if champion is None else text_model(parts, champion).labels
 
 
 def _write(page: Page, path: Path) -> None:

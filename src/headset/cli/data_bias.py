@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from headset.app import open_installation
+from headset.app.models import text_model
 from headset.cli.terminal import (
     HOME,
     HomeOption,
@@ -143,7 +144,7 @@ def _scored(
     customers = read_customers(
         parts.log, first, progress=lambda count: progress("read the data", count / max(len(first), 1))
     )
-    model, encoder = parts.text_model(known), parts.encoder_of(known)
+    model, encoder = text_model(parts, known), parts.encoders.of(known)
     answers: list[str] = []
     confidence = np.empty(len(texts))
     for start in range(0, len(texts), _BATCH):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from headset.app import open_installation
+from headset.app import open_installation, training
 from headset.cli.data import NameArgument, data
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, progress_bars, read_config
 from headset.core.errors import InvalidInput, StorageFailed
@@ -68,7 +68,7 @@ def synthesize(
             stack.enter_context(closing(asked))
         parts = stack.enter_context(open_installation(config))
         progress = stack.enter_context(progress_bars(quiet=json))
-        report = parts.synthesize(request, asked, progress=progress)
+        report = training.synthesize(parts, request, asked, progress=progress)
     if html is not None:
         _write(report, html)
     if json:

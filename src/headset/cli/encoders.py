@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from headset.app import ENCODERS, FINER, open_installation
+from headset.app import open_installation, training
+from headset.app.encoders import ENCODERS, FINER
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, progress_bars, read_config
 from headset.core.errors import ArtifactError, InvalidInput
 
@@ -21,7 +22,7 @@ def list_encoders(home: HomeOption = HOME, json: JsonOption = False) -> None:
     with open_installation(read_config(home)) as parts:
         found = [{"name": ENCODERS[0], "version": parts.encoder.version, "numbers": parts.encoder.dim, "problem": None}]
         try:
-            finer = parts.finer_encoder
+            finer = parts.encoders.finer
         except ArtifactError as error:
             found.append({"name": FINER, "version": None, "numbers": None, "problem": str(error)})
         else:
@@ -48,7 +49,7 @@ def build_encoder(
     if name != FINER:
         raise typer.BadParameter(f"{name!r} is not built; {FINER!r} is", param_hint="NAME")
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        version = parts.build_finer_encoder(progress, wheel)
+        version = parts.encoders.build(progress, wheel)
     if json:
         print_json({"name": name, "version": version})
     else:
@@ -71,7 +72,7 @@ def compare_encoders(
     if html is not None and not html.absolute().parent.is_dir():
         raise InvalidInput("html", f"{html} lies in no folder that is there; make it first")
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        found = parts.compare_encoders(data, test, seed=seed, target_precision=precision, progress=progress)
+        found = training.compare_encoders(parts, data, test, seed=seed, target_precision=precision, progress=progress)
     from headset.training.encoder_report import draw_encoders, make_page, render
 
     if html is not None:

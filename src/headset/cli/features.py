@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from headset import __version__
-from headset.app import current_commit, open_installation
+from headset.app import open_installation
+from headset.app.commit import current_commit
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, read_config
 from headset.core.clock import MICROSECONDS
 from headset.core.errors import NotFound

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from typer.main import get_command
 
 from headset.app import open_installation
+from headset.app.jobs import job_worker
 from headset.cli.terminal import (
     HOME,
     HomeOption,
@@ -195,7 +196,7 @@ def run(
     """Work on the queue of jobs in the foreground; 'headset up' does so by itself."""
     stop = stop_on_signals()
     with open_installation(read_config(home)) as parts:
-        parts.job_worker(stop).work(once=once)
+        job_worker(parts, stop).work(once=once)
     if json:
         print_json({"ended": True})
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headset.app import open_installation
+from headset.app.models import export_model, import_model
 from headset.cli.models import models
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, progress_bars, read_config
 from headset.core.errors import InvalidInput
@@ -22,7 +23,7 @@ _REASON_LIMIT = 500
 
 
 @models.command(name="import")
-def import_model(
+def import_command(
     source: Annotated[
         str,
         typer.Argument(
@@ -63,7 +64,7 @@ def import_model(
         trust_pickle=trust_pickle.strip(),
     )
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        report = parts.import_model(request, progress=progress)
+        report = import_model(parts, request, progress=progress)
     if json:
         print_json(report)
         return
@@ -79,7 +80,7 @@ def import_model(
 
 
 @models.command(name="export")
-def export_model(
+def export_command(
     version: Annotated[str, typer.Argument(help="Version number or alias.")],
     path: Annotated[Path, typer.Argument(help="Folder to write, not there yet.")],
     model: Annotated[str, typer.Option("--model", help="Name of the model.")] = "intent",
@@ -89,7 +90,7 @@ def export_model(
     """Write a version as an MLflow model that mlflow.pyfunc.load_model reads."""
     with open_installation(read_config(home)) as parts:
         known = parts.registry.get(model, version)
-        parts.export_model(known, path)
+        export_model(parts, known, path)
     if json:
         print_json({"model": known.model, "version": known.version, "path": str(path)})
     else:

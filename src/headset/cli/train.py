@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headset.app import open_installation
+from headset.app import open_installation, training
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, progress_bars, read_config
 
 train = typer.Typer(help="Train models from data in the log.", no_args_is_help=True)
@@ -59,7 +59,7 @@ def train_intent(
         recipe=how if learner is None else with_learner(how, learner),
     )
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        report = parts.train(request, progress=progress, code=code.absolute(), limit_s=limit * 60)
+        report = training.train_intent(parts, request, progress=progress, code=code.absolute(), limit_s=limit * 60)
     if json:
         print_json(report)
         return
@@ -85,7 +85,7 @@ def train_risk(
 
     request = RiskRequest(dataset=data, seed=seed, handoffs=handoffs)
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
-        report = parts.train_risk(request, progress=progress)
+        report = training.train_risk(parts, request, progress=progress)
     if json:
         print_json(report)
         return
@@ -104,7 +104,7 @@ def train_again(
     """Make a version's files again from its record, register nothing, and say whether they are the same."""
     with open_installation(read_config(home)) as parts, progress_bars(quiet=json) as progress:
         known = parts.registry.get(model, version)
-        made = parts.repeat(known, progress=progress)
+        made = training.repeat(parts, known, progress=progress)
     same = made == known.made.artifact_sha256
     if json:
         print_json({"version": known.version, "registered": known.made.artifact_sha256, "made": made, "same": same})

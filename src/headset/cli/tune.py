@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from headset.app import open_installation
+from headset.app import open_installation, training
 from headset.cli.terminal import (
     HOME,
     HomeOption,
@@ -71,7 +71,8 @@ def tune_intent(  # noqa: PLR0917 - typer passes them by name
     config = read_config(home)
     with open_installation(config) as parts, progress_bars(quiet=json) as progress:
         try:
-            found = parts.tune(
+            found = training.tune(
+                parts,
                 request,
                 given,
                 name=study,
@@ -106,7 +107,7 @@ def join(
     """Work for a study that another process leads, until it is finished."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with open_installation(read_config(home)) as parts:
-        made = parts.join_tune(study)
+        made = training.join_tune(parts, study)
     if json:
         print_json({"study": study, "trials": made})
     elif os.isatty(1):

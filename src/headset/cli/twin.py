@@ -17,6 +17,7 @@ import typer
 from rich.table import Table
 
 from headset.app import open_installation
+from headset.app.serving import twin_version
 from headset.cli.terminal import (
     HOME,
     HomeOption,
@@ -375,7 +376,7 @@ def _world(scenario: Scenario, home: Path, *, model: str | None = None) -> World
         world = make_world(scenario, texts=texts)
         if model is None:
             return world
-        version = parts.twin_version(model, world.catalogue.usual)
+        version = twin_version(parts, model, world.catalogue.usual)
     arms = (BotArm(version=version.version),)
     table = msgspec.structs.replace(scenario.bot, arms=arms)
     return msgspec.structs.replace(world, scenario=msgspec.structs.replace(scenario, bot=table), bot=Bot((version,)))

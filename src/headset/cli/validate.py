@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from headset.app import open_installation
+from headset.app import open_installation, validation
 from headset.cli.terminal import HOME, HomeOption, JsonOption, out, print_json, progress_bars, read_config
 from headset.core.errors import StorageFailed
 from headset.registry.evidence import model_option
@@ -69,7 +69,7 @@ def validate(  # noqa: PLR0917 - typer hands all of them over by name
             limits=held,
             seed=seed,
         )
-        found = parts.validate(request, progress=progress)
+        found = validation.validate(parts, request, progress=progress)
     if html is not None:
         _copy(Path(found.report), html)
     if json:

@@ -37,7 +37,9 @@ import pandas as pd  # type: ignore[import-untyped]  # noqa: E402
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, RunStatus, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import Model, ModelSignature  # noqa: E402
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
+from mlflow.tracking._tracking_service.utils import _use_tracking_uri  # noqa: E402 - `models:/` knows no other way
 
 from headset.core.errors import InvalidInput, StorageFailed  # noqa: E402
 from headset.training.foreign_folder import BYTES_LIMIT  # noqa: E402
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mlflow.pyfunc import PyFuncModel
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 _KEY, _NAME, _PARENT = "headset.key", "mlflow.runName", "mlflow.parentRunId"
 
@@ -206,16 +209,9 @@ class Tracker:
             InvalidInput: they are more than a model may have.
             StorageFailed: the store does not have or give them.
         """
-        tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-        with self._translated("read"):
-            try:
-                mlflow.set_tracking_uri(self._full_uri)
-                mlflow.set_registry_uri(self._full_uri)
-                size = _remote_size(uri)
-                found = None if size > BYTES_LIMIT else mlflow.artifacts.download_artifacts(uri, dst_path=str(to))
-            finally:
-                mlflow.set_tracking_uri(tracking)
-                mlflow.set_registry_uri(registry)
+        with self._translated("read"), _use_tracking_uri(self._full_uri):
+            size = _remote_size(get_artifact_repository(uri))
+            found = None if size > BYTES_LIMIT else mlflow.artifacts.download_artifacts(uri, dst_path=str(to))
         if found is None:
             raise InvalidInput("path", f"{uri} has {size} bytes, at most {BYTES_LIMIT} may be imported")
         return Path(found)
@@ -275,12 +271,11 @@ def open_tracker(home: Path, tracking_uri: str) -> Tracker:
     return Tracker(uri, None if served else home / "mlruns")
 
 
-def _remote_size(uri: str, path: str = "") -> int:
-    """Bytes of all files behind ``uri``, as the store says."""
+def _remote_size(place: ArtifactRepository, path: str | None = None) -> int:
+    """Bytes of all files in a place, as the store says."""
     size = 0
-    for item in mlflow.artifacts.list_artifacts(f"{uri}/{path}" if path else uri):
-        inside = f"{path}/{Path(item.path).name}".lstrip("/")
-        size += _remote_size(uri, inside) if item.is_dir else item.file_size or 0
+    for item in place.list_artifacts(path):
+        size += _remote_size(place, item.path) if item.is_dir else item.file_size or 0
     return size
 
 
