@@ -25,6 +25,8 @@ SERVICES = {
     "nats": "nats://127.0.0.1:4222",
 }
 
+os.environ["COLUMNS"] = "200"  # tables look the same whatever terminal there is, or none
+
 settings.register_profile("dev", deadline=None, print_blob=True)
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
