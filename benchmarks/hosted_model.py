@@ -25,7 +25,7 @@ from headset.core.clock import SystemClock
 from headset.features.static_encoder import load_encoder
 from headset.training.compiler import compile_scorer
 from headset.training.intent import fit_intent
-from headset.training.learner import Learning, fit_learner
+from headset.training.plugin.learner import Learning, fit_learner
 from headset.twin.example import write_examples
 from headset.twin.scenario import read_scenario
 from headset.twin.world import make_world

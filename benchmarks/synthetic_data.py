@@ -31,7 +31,7 @@ from headset.data.synthetic.privacy import PrivacyFilter
 from headset.features.static_encoder import load_encoder
 from headset.training.analysis import Analysis
 from headset.training.recipe import SHIPPED
-from headset.training.synthesis_trial import bootstrap_gain, f1_by_class, margins_of_unseen
+from headset.training.synthesis.trial import bootstrap_gain, f1_by_class, margins_of_unseen
 
 SEED = 7
 TARGET = 3.0

@@ -213,7 +213,7 @@ def _hosts(home):
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             parent = (place / "stat").read_text().rpartition(")")[2].split()[1]
-            hosts = "headset.training.host" in (place / "cmdline").read_text()
+            hosts = "headset.training.plugin.host" in (place / "cmdline").read_text()
             if hosts and str(home) in (Path("/proc") / parent / "environ").read_text():
                 found.append(int(place.name))
     return found

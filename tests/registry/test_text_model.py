@@ -14,7 +14,7 @@ from headset.registry.output import Output
 from headset.registry.scorer import FORMAT, Arrays, Block, Scorer
 from headset.registry.signature import TEXT_SIGNATURE, Column, Tensor, read_signature, write_signature
 from headset.registry.text_model import load_text_model
-from headset.training.risk_job import SIGNATURE as RISK_SIGNATURE
+from headset.training.risk.job import SIGNATURE as RISK_SIGNATURE
 
 LOADERS = {FORMAT: Scorer.load}
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from headset.app.installation import Installation
     from headset.registry.store import ModelVersion
     from headset.registry.text_model import Loader, TextModel
-    from headset.training.model_import import Draft, ImportReport, ImportRequest
+    from headset.training.plugin.model_import import Draft, ImportReport, ImportRequest
 
 _IMPORT_ANSWER_S = 60.0
 _ONNX_LIMIT = 1_000_000_000
@@ -50,7 +50,7 @@ def import_model(
     if request.dataset is not None:
         check_dataset(parts.log, request.dataset)
     from headset.registry.text_model import load_text_model
-    from headset.training.model_import import Imported, ImportReport, complete, measured, registered
+    from headset.training.plugin.model_import import Imported, ImportReport, complete, measured, registered
     from headset.training.recording import scratch
 
     loaders, encoder_version = _text_loaders(parts, _IMPORT_ANSWER_S), parts.encoder.version
@@ -93,7 +93,7 @@ def import_model(
 
 def _draft(parts: Installation, request: ImportRequest, folder: Path) -> tuple[Draft, tuple[str, str] | None]:
     """The files of an import, and what is on record where Headset exported them itself."""
-    from headset.training.mlflow_draft import MlflowDraft
+    from headset.training.plugin.mlflow_draft import MlflowDraft
 
     source, place = request.source, folder / "model"
     place.mkdir()

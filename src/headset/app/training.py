@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from headset.training.encoder_comparison import EncoderComparison
     from headset.training.recipe import IntentRequest, RiskRequest
     from headset.training.report import TrainingReport
-    from headset.training.risk_report import RiskReport
+    from headset.training.risk.report import RiskReport
     from headset.training.search.job import Found
     from headset.training.search.request import SearchRequest
     from headset.training.search.space import Space
-    from headset.training.synthesis_job import SynthesisReport, SynthesisRequest
+    from headset.training.synthesis.job import SynthesisReport, SynthesisRequest
 
 
 def train_intent(
@@ -53,7 +53,7 @@ def train_intent(
     for name in (request.dataset, *([request.test] if request.test is not None else [])):
         check_dataset(parts.log, name)  # before the training libraries are loaded, which takes seconds
     from headset.training import intent_job
-    from headset.training.learner import LIMIT_S
+    from headset.training.plugin.learner import LIMIT_S
 
     encoder, recipe = parts.encoders.for_recipe(request.recipe, progress)
     code = code or Path.cwd()
@@ -80,7 +80,7 @@ def train_risk(parts: Installation, request: RiskRequest, *, progress: Callable[
     It reads the live feature service ``risk``; where no definition was ever applied, that is the shipped one.
     """
     from headset.features.families import RISK
-    from headset.training import risk_job
+    from headset.training.risk import job as risk_job
 
     parts.apply_shipped_features()
     return risk_job.train_risk(
@@ -124,7 +124,7 @@ def repeat(parts: Installation, known: ModelVersion, *, progress: Callable[[str,
             progress=progress,
             code=verified_folder(parts, known) / CODE if request.recipe.learner else None,
         )
-    from headset.training import risk_job
+    from headset.training.risk import job as risk_job
 
     return risk_job.repeat_risk(
         log=past,
@@ -143,7 +143,7 @@ def synthesize(
     from headset.data.dataset import check_dataset
 
     check_dataset(parts.log, request.dataset)  # before the training libraries are loaded, which takes seconds
-    from headset.training import synthesis_job
+    from headset.training.synthesis import job as synthesis_job
 
     return synthesis_job.synthesize(
         request,

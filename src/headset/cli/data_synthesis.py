@@ -18,7 +18,7 @@ from headset.core.errors import InvalidInput, StorageFailed
 if TYPE_CHECKING:
     from headset.core.config import Config
     from headset.data.synthetic.endpoint import Endpoint
-    from headset.training.synthesis_job import SynthesisReport
+    from headset.training.synthesis.job import SynthesisReport
 
 __all__ = ["data"]
 
@@ -49,7 +49,7 @@ def synthesize(
     json: JsonOption = False,
 ) -> None:
     """Make texts for rare intents; keep them, marked, if a trial on real texts shows that they help; exit 1 if not."""
-    from headset.training.synthesis_job import SynthesisRequest
+    from headset.training.synthesis.job import SynthesisRequest
 
     config = read_config(home)
     request = SynthesisRequest(
@@ -106,7 +106,7 @@ def _endpoint(config: Config, url: str | None, model: str | None, *, allowed: bo
 
 
 def _write(report: SynthesisReport, path: Path) -> None:
-    from headset.training.synthesis_page import write_page
+    from headset.training.synthesis.page import write_page
 
     try:
         path.write_text(write_page(report), "utf-8")
@@ -115,7 +115,7 @@ def _write(report: SynthesisReport, path: Path) -> None:
 
 
 def _print(report: SynthesisReport) -> None:
-    from headset.training.synthesis_page import verdict
+    from headset.training.synthesis.page import verdict
 
     trial = report.trial
     table = Table("intent", "real texts", "F1 without", "with", "with copies")

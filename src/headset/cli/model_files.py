@@ -52,7 +52,7 @@ def import_command(
         raise InvalidInput("as", f"is {name[:80]!r}; use lower-case letters, digits, - and _, a letter first")
     if len(trust_pickle) > _REASON_LIMIT:
         raise InvalidInput("trust-pickle", f"has {len(trust_pickle)} characters, a reason may have {_REASON_LIMIT}")
-    from headset.training.model_import import ImportRequest, read_labels
+    from headset.training.plugin.model_import import ImportRequest, read_labels
 
     request = ImportRequest(
         name=name,

@@ -89,7 +89,7 @@ def train_risk(
     if json:
         print_json(report)
         return
-    from headset.training.risk_report import render
+    from headset.training.risk.report import render
 
     out.print(render(report))
 

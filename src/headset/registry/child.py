@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from headset.core.clock import Clock
 
-_MODULE = "headset.training.host"
+_MODULE = "headset.training.plugin.host"
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "MKL_NUM_THREADS": "1",

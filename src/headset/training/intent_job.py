@@ -29,7 +29,7 @@ from headset.training.compiler import compile_scorer
 from headset.training.confusion import ConfusedPair, confused_pairs, draw_confusion, pairs_table
 from headset.training.first_champion import tell_baseline
 from headset.training.intent import Metrics, fit_intent, measure
-from headset.training.learner import LIMIT_S, Learning, Trained, fit_learner
+from headset.training.plugin.learner import LIMIT_S, Learning, Trained, fit_learner
 from headset.training.recipe import MODEL
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
 from headset.training.report import TrainingReport

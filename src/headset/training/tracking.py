@@ -42,7 +42,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 from mlflow.tracking._tracking_service.utils import _use_tracking_uri  # noqa: E402 - `models:/` knows no other way
 
 from headset.core.errors import InvalidInput, StorageFailed  # noqa: E402
-from headset.training.foreign_folder import BYTES_LIMIT  # noqa: E402
+from headset.training.plugin.foreign_folder import BYTES_LIMIT  # noqa: E402
 from headset.training.recording import with_driver, without_password  # noqa: E402
 
 if TYPE_CHECKING:

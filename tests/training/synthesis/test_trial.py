@@ -14,8 +14,8 @@ from headset.data.synthetic.row import SyntheticRow
 from headset.features.static_encoder import load_encoder
 from headset.training.recipe import SHIPPED
 from headset.training.split import hold_out, learnable, set_apart
-from headset.training.synthesis_job import SynthesisRequest, check_size, find_rare
-from headset.training.synthesis_trial import bootstrap_gain, judge, try_synthesis
+from headset.training.synthesis.job import SynthesisRequest, check_size, find_rare
+from headset.training.synthesis.trial import bootstrap_gain, judge, try_synthesis
 
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "ra", "su", "ti", "vo")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headset.features.definition import FeatureService
-    from headset.training.risk_data import RiskData
+    from headset.training.risk.data import RiskData
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Tried in this order; in units of the features' variance."""

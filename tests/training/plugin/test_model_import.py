@@ -17,8 +17,8 @@ from headset.registry.output import Output
 from headset.registry.scorer import Scores
 from headset.registry.signature import TEXT_SIGNATURE
 from headset.training.intent_job import portable
-from headset.training.mlflow_draft import MlflowDraft
-from headset.training.model_import import measured
+from headset.training.plugin.mlflow_draft import MlflowDraft
+from headset.training.plugin.model_import import measured
 
 
 class Watched:

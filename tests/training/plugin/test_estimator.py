@@ -5,7 +5,7 @@ from __future__ import annotations
 from sklearn.feature_extraction.text import CountVectorizer
 from skops import io as skops
 
-from headset.training.estimator import canonical
+from headset.training.plugin.estimator import canonical
 
 
 def test_equal_estimators_in_other_places_of_memory_give_equal_bytes_whatever_words_they_know():

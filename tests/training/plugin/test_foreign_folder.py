@@ -10,8 +10,8 @@ import pytest
 
 from headset.core.errors import InvalidInput
 from headset.registry.signature import Column, Signature, Tensor
-from headset.training.foreign_folder import copy_foreign, holds_pickle
-from headset.training.pyfunc_columns import columns_of
+from headset.training.plugin.foreign_folder import copy_foreign, holds_pickle
+from headset.training.plugin.pyfunc_columns import columns_of
 
 TEXT = Column("string", "text")
 

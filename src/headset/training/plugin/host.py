@@ -1,4 +1,4 @@
-"""``python -m headset.training.host``: the process that runs models of other libraries, and fits them.
+"""``python -m headset.training.plugin.host``: the process that runs models of other libraries, and fits them.
 
 It talks with :class:`headset.registry.child.Child`. What models print goes nowhere. It ends when the process that
 started it closes the pipe, whatever the model is doing then.
@@ -102,18 +102,18 @@ class Host:
 
 def _open(directory: Path, manifest: HostedManifest) -> Model:
     if manifest.kind == "sklearn":
-        from headset.training.estimator import SavedEstimator  # noqa: PLC0415 - takes seconds
+        from headset.training.plugin.estimator import SavedEstimator  # noqa: PLC0415 - takes seconds
 
         sys.dont_write_bytecode = True  # from here on: an artifact's folder holds what its manifest says
         return SavedEstimator(directory, manifest)
-    from headset.training.pyfunc import SavedPyfunc  # noqa: PLC0415 - the same
+    from headset.training.plugin.pyfunc import SavedPyfunc  # noqa: PLC0415 - the same
 
     sys.dont_write_bytecode = True
     return SavedPyfunc(directory, manifest)
 
 
 def _fit(request: Fit, progress: Callable[[str, float], None]) -> Fitted:
-    from headset.training.estimator import fit  # noqa: PLC0415 - takes seconds
+    from headset.training.plugin.estimator import fit  # noqa: PLC0415 - takes seconds
 
     sys.dont_write_bytecode = True
     return fit(request, progress)

@@ -1,6 +1,6 @@
 """A user's own scikit-learn estimator: made by a factory, fitted, kept without pickle, read back.
 
-Runs in a process of its own (:mod:`headset.training.host`).
+Runs in a process of its own (:mod:`headset.training.plugin.host`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SavedEstimator:
         self._estimator = _open(directory / ESTIMATOR, manifest.trusted_types)
 
     def values(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """See :class:`headset.training.host.Model`."""
+        """See :class:`headset.training.plugin.host.Model`."""
         return answers_of(self._estimator, self._gives, texts, self._labels)
 
 

@@ -11,8 +11,8 @@ from headset.page.picture import BLUE, GREY, INK, ORANGE, make_figure, png
 
 if TYPE_CHECKING:
     from headset.page.document import Block
-    from headset.training.synthesis_job import SynthesisReport
-    from headset.training.synthesis_trial import Trial
+    from headset.training.synthesis.job import SynthesisReport
+    from headset.training.synthesis.trial import Trial
 
 
 def verdict(report: SynthesisReport) -> str:

@@ -1,6 +1,6 @@
 """An MLflow model of any flavour, read from the registry's own files.
 
-Runs in a process of its own (:mod:`headset.training.host`).
+Runs in a process of its own (:mod:`headset.training.plugin.host`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd  # type: ignore[import-untyped]
 from headset.core.errors import ArtifactError, ModelFailed
 from headset.registry.hosted import MLFLOW
 from headset.registry.signature import read_signature
-from headset.training.pyfunc_columns import Columns, columns_of
+from headset.training.plugin.pyfunc_columns import Columns, columns_of
 from headset.training.tracking import open_model
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class SavedPyfunc:
         self._place = {label: column for column, label in enumerate(manifest.labels)}
 
     def values(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """See :class:`headset.training.host.Model`."""
+        """See :class:`headset.training.plugin.host.Model`."""
         given = self._model.predict(_rows(self._columns, texts))
         if self._columns.gives == "probabilities":
             return _numbers(given, self._columns, self._labels)

@@ -25,8 +25,8 @@ from headset.features.sentiment import Sentiment
 from headset.features.signal import SignalReader
 from headset.registry.risk import RiskScorer
 from headset.training.recipe import RiskRequest, read_request
-from headset.training.risk_job import MODEL, repeat_risk, train_risk
-from headset.training.risk_report import RiskReport, render
+from headset.training.risk.job import MODEL, repeat_risk, train_risk
+from headset.training.risk.report import RiskReport, render
 from headset.training.tracking import mlflow
 
 pytestmark = pytest.mark.slow
@@ -242,7 +242,7 @@ def test_without_its_store_nothing_is_registered(home, monkeypatch):
 
 def test_real_dialogues_are_told_apart_better_than_by_the_last_turns_sentiment(open_risk, encoder):
     """1,000 dialogues rated by people; prints the table of docs/risk.md."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     path = Path(os.environ.get("HEADSET_DATA") or root.parent / "shared" / "data") / "uss" / "SGD.txt"
     if not path.is_file():
         pytest.skip("uss/SGD.txt is neither in ../shared/data nor in HEADSET_DATA")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headset.events.schema import ConversationEnded, Event, LabelRecorded, OutcomeRecorded
-from headset.training.risk_label import Ending
+from headset.training.risk.label import Ending
 
 
 def event(payload, time=100):

@@ -21,8 +21,8 @@ from headset.core.errors import ArtifactError, InvalidInput, ModelFailed
 from headset.registry import child_message
 from headset.registry.child_message import Fit
 from headset.registry.hosted import HostedModel, Limits
-from headset.training import estimator, learner
-from headset.training.learner import Learning, fit_learner
+from headset.training.plugin import estimator, learner
+from headset.training.plugin.learner import Learning, fit_learner
 
 pytestmark = pytest.mark.slow
 

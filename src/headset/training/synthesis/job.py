@@ -18,7 +18,7 @@ from headset.data.synthetic.store import append_synthetic, check_new
 from headset.data.synthetic.token import normal
 from headset.training.recipe import SHIPPED
 from headset.training.recording import check_seed
-from headset.training.synthesis_trial import FOLDS, Trial, try_synthesis
+from headset.training.synthesis.trial import FOLDS, Trial, try_synthesis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

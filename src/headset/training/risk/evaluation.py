@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from headset.stats.classification import auroc, confusion_matrix, expected_calibration_error, macro_f1
 from headset.training.calibration import assign_folds
-from headset.training.risk_model import FOLDS, fit_risk, handoff_threshold, peaks
+from headset.training.risk.model import FOLDS, fit_risk, handoff_threshold, peaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headset.features.definition import FeatureService
-    from headset.training.risk_data import RiskData
+    from headset.training.risk.data import RiskData
 
 DRAWS = 2_000
 MAJORITY = "the more frequent end"

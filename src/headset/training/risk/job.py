@@ -19,11 +19,11 @@ from headset.events.schema import ModelRegistered
 from headset.registry.evidence import CHAMPION
 from headset.training.first_champion import tell_baseline
 from headset.training.recording import failing_early, provenance, scratch, tracker_opening
-from headset.training.risk_champion import tell_challenge
-from headset.training.risk_data import read_risk_data
-from headset.training.risk_evaluation import MAJORITY, SENTIMENT, Compared, Evaluation, Interval, evaluate_risk
-from headset.training.risk_model import FOLDS, VECTOR_WEIGHT, fit_risk, handoff_threshold, peaks
-from headset.training.risk_report import RiskReport
+from headset.training.risk.champion import tell_challenge
+from headset.training.risk.data import read_risk_data
+from headset.training.risk.evaluation import MAJORITY, SENTIMENT, Compared, Evaluation, Interval, evaluate_risk
+from headset.training.risk.model import FOLDS, VECTOR_WEIGHT, fit_risk, handoff_threshold, peaks
+from headset.training.risk.report import RiskReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from headset.registry.store import ModelVersion, Registry
     from headset.training.recipe import RiskRequest
     from headset.training.recording import Progress
-    from headset.training.risk_champion import Judged
-    from headset.training.risk_data import RiskData
-    from headset.training.risk_evaluation import HeldOut
-    from headset.training.risk_model import FittedRisk
+    from headset.training.risk.champion import Judged
+    from headset.training.risk.data import RiskData
+    from headset.training.risk.evaluation import HeldOut
+    from headset.training.risk.model import FittedRisk
     from headset.training.tracking import Portable, Run
 
 MODEL = "risk"
@@ -270,7 +270,7 @@ def _portable(made: ModelRegistered, artifact: Path, *, champion: bool) -> Porta
     from headset.training.tracking import Portable  # noqa: PLC0415
 
     return Portable(
-        code=Path(__file__).with_name("risk_portable.py"),
+        code=Path(__file__).with_name("portable.py"),
         artifact=artifact,
         signature=made.signature,
         config={"feature_service": made.feature_service},

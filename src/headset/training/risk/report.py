@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from headset.training.risk_evaluation import MAJORITY, SENTIMENT, Evaluation
+from headset.training.risk.evaluation import MAJORITY, SENTIMENT, Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

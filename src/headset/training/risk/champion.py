@@ -15,15 +15,15 @@ from headset.events.schema import GateEvaluated, ValidationEnded
 from headset.registry.evidence import CHAMPION
 from headset.registry.risk import RiskScorer
 from headset.stats.calibration import calibration_interval
-from headset.training.risk_model import turn_weights
+from headset.training.risk.model import turn_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headset.events.schema import GateResult
     from headset.registry.store import ModelVersion, Registry
-    from headset.training.risk_data import RiskData
-    from headset.training.risk_evaluation import HeldOut
+    from headset.training.risk.data import RiskData
+    from headset.training.risk.evaluation import HeldOut
 
 CALIBRATION = "calibration"
 CALIBRATION_ERROR = 0.05

@@ -13,7 +13,7 @@ from headset.events.schema import ConversationStarted, DecisionServed, TurnRecei
 from headset.features.log_history import log_history
 from headset.features.on_demand import REQUEST
 from headset.features.training_set import build_training_set
-from headset.training.risk_label import Ending
+from headset.training.risk.label import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,9 +10,9 @@ from headset.core.errors import ArtifactError, InvalidInput
 from headset.registry.artifact import MANIFEST, digests, read_manifest, read_sealed, verify_folder, write_manifest
 from headset.registry.hosted import FORMAT, MLFLOW, HostedManifest
 from headset.registry.signature import read_signature
-from headset.training.foreign_folder import copy_foreign, leads_out
 from headset.training.intent_job import PORTABLE
-from headset.training.pyfunc_columns import columns_of
+from headset.training.plugin.foreign_folder import copy_foreign, leads_out
+from headset.training.plugin.pyfunc_columns import columns_of
 from headset.training.tracking import read_mlmodel
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from headset.features.families import risk_service, shipped
-from headset.training import risk_evaluation, risk_model
 from headset.training.calibration import NEVER
-from headset.training.risk_data import RiskData
-from headset.training.risk_evaluation import best_cut, evaluate_risk
-from headset.training.risk_model import fit_risk, handoff_threshold, peaks, turn_weights
+from headset.training.risk import evaluation as risk_evaluation
+from headset.training.risk import model as risk_model
+from headset.training.risk.data import RiskData
+from headset.training.risk.evaluation import best_cut, evaluate_risk
+from headset.training.risk.model import fit_risk, handoff_threshold, peaks, turn_weights
 
 DIM = 4
 SERVICE = risk_service(shipped(DIM))
@@ -137,7 +138,7 @@ def test_no_conversation_is_on_both_sides_of_a_fold(data, monkeypatch):
         seen.append(set(data.conversations[rows]))
         return fit_risk(data, rows, seed, progress)
 
-    monkeypatch.setattr("headset.training.risk_evaluation.fit_risk", spied)
+    monkeypatch.setattr("headset.training.risk.evaluation.fit_risk", spied)
     evaluate_risk(data, SERVICE, share=0.2, seed=7, progress=lambda _: None)
     held_out = [set(data.conversations) - each for each in seen]
     assert sum(map(len, held_out)) == len(data.endings)

@@ -1,0 +1,1 @@
+"""The risk model: will a conversation end unresolved or dissatisfied?"""

@@ -1,0 +1,1 @@
+"""Synthetic texts: made, tried on real ones, and kept only if they help."""
