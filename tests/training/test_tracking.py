@@ -84,12 +84,13 @@ def test_a_run_whose_maker_was_killed_while_beginning_it_is_completed(tracker, c
 
 @pytest.mark.slow
 def test_a_run_is_kept_on_postgresql(postgres_database, run, portable, tmp_path):
+    before = mlflow.get_tracking_uri()
     with Tracker(postgres_database, tmp_path / "artifacts").record(run, portable) as run_id:
         pass
     again = Tracker(postgres_database)
     assert again.open_run("parrot", "1", Begun("other", 0, {}, {})) != run_id
     assert any(again.fetch(f"models:/{run.model}@champion", tmp_path).rglob("weights"))
-    assert not mlflow.is_tracking_uri_set()
+    assert mlflow.get_tracking_uri() == before
 
 
 def test_a_failed_registration_takes_the_version_back(tracker, run, portable, client):
