@@ -55,6 +55,7 @@ def client(tracking_uri):
 
 
 def test_a_run_is_kept_with_its_times_and_files(tracker, run, portable, client):
+    before = mlflow.get_tracking_uri()
     with tracker.record(run, portable) as run_id:
         pass
     kept = client.get_run(run_id)
@@ -64,7 +65,7 @@ def test_a_run_is_kept_with_its_times_and_files(tracker, run, portable, client):
     version = client.get_model_version_by_alias("parrot", "champion")
     assert (version.run_id, version.status) == (run_id, "READY")
     assert mlflow.pyfunc.load_model(version.source).predict(pd.DataFrame({"text": ["hi"]}))["text"][0] == "hi"
-    assert not mlflow.is_tracking_uri_set()
+    assert mlflow.get_tracking_uri() == before
 
 
 def test_a_run_whose_maker_was_killed_while_beginning_it_is_completed(tracker, client, monkeypatch):
