@@ -145,7 +145,7 @@ def main() -> None:
         "figure": round(gain, 1),
         "unit": "points of macro-F1 over 15 intents with 10 texts each gained by synthetic rows, BANKING77 test texts",
         "target": TARGET,
-        "holds": gain >= TARGET and low > 0,
+        "holds": bool(gain >= TARGET and low > 0),
         "baseline": f"real rows alone, macro-F1 {statistics.mean(each.f1[0] for each in found):.3f};"
         f" with copies of them {statistics.mean(each.f1[2] for each in found):.3f}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",

@@ -34,10 +34,10 @@ def verdict(report: BiasReport) -> str:
     >>> from headset.data.bias.report import BiasReport
     >>> verdict(BiasReport(result="inconclusive", margin=0.05, level=0.05, n=9, tests=0, findings=[], figures=[],
     ...     left_out={"tenure": "it is known of no row"}))
-    'Nothing could be compared.'
+    'Nothing could be compared: import conversations with their language, channel or attributes.'
     """
     if not report.findings:
-        return "Nothing could be compared."
+        return "Nothing could be compared: import conversations with their language, channel or attributes."
     failed, open_ = report.of("fail"), report.of("inconclusive")
     parts = []
     if failed:

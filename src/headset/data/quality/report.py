@@ -31,18 +31,25 @@ _FEW_DAYS = 2
 
 def render_checks(report: DataReport) -> RenderableType:
     """The findings as a table for the terminal; no text of any person."""
-    table = Terminal("check", "mark", "value", "warn", "fail", "what was found", "owner")
+    table = Terminal(box=None, pad_edge=False)
+    for header in ("check", "mark", "value", "warn", "fail"):
+        table.add_column(header, no_wrap=True)
+    table.add_column("what was found")
+    skipped: dict[str, list[str]] = {}
     for each in report.findings:
-        owner = each.owner if each.mark in {"warn", "fail"} else ""
-        row = (each.check, each.mark, _value(each), f"{each.warn:g}", f"{each.fail:g}", each.summary, owner)
+        if each.mark == "skipped":
+            skipped.setdefault(each.summary, []).append(each.check)
+            continue
+        row = (each.check, each.mark, _value(each), f"{each.warn:g}", f"{each.fail:g}", each.summary)
         table.add_row(*(Text(cell, _STYLES[each.mark] if column == 1 else "") for column, cell in enumerate(row)))
+    left_out = [Text(f"skipped: {', '.join(checks)}: {why}", "dim") for why, checks in skipped.items()]
+    blamed = [each for each in report.findings if each.mark in {"warn", "fail"}]
     named = [
-        Text(f"  {each.check}: {', '.join(each.rows[:5])}{' …' if each.row_count > 5 else ''}", "dim")
-        for each in report.findings
-        if each.mark in {"warn", "fail"} and each.rows
+        Text(f"{each.check}, owner {each.owner}: {', '.join(each.rows[:3])}{' …' if each.row_count > 3 else ''}", "dim")
+        for each in blamed
     ]
     rows = [Text("first rows to blame:"), *named] if named else []
-    return Group(table, *rows, Text(f"{report.name}: {report.mark}; {lead(report)}", _STYLES[report.mark]))
+    return Group(table, *left_out, *rows, Text(f"{report.name}: {report.mark}; {lead(report)}", _STYLES[report.mark]))
 
 
 def lead(report: DataReport) -> str:
