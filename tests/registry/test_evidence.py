@@ -113,7 +113,7 @@ def test_the_next_step_of_a_model_of_features_is_its_training(registry, save_art
     sha256 = save_artifact(tmp_path / "risk", weights="risk")
     made = replace(MADE, model="risk", artifact_sha256=sha256, features={"session.turns": "1"})
     registry.register(made, tmp_path / "risk")
-    with pytest.raises(Conflict, match="train a new version with 'headset train risk'"):
+    with pytest.raises(Conflict, match=r"train a new version with 'headset train risk'$"):
         registry.promote("risk", "1", by=ANN, reason="x")
 
 

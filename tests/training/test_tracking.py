@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -81,17 +82,29 @@ def test_a_run_whose_maker_was_killed_while_beginning_it_is_completed(tracker, c
     run_id = tracker.open_run("search", "0", begun)
     assert tracker.open_run("search", "0", begun) == run_id
     assert client.get_run(run_id).data.params == begun.params
+    place = client.get_experiment_by_name("search").experiment_id
+    assert [each.info.run_id for each in client.search_runs([place])] == [run_id]
+
+
+def test_a_fetch_asks_its_own_store_whatever_the_process_is_set_to(tracker, run, portable, tmp_path, monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    with tracker.record(run, portable):
+        pass
+    assert any(tracker.fetch(f"models:/{run.model}@champion", tmp_path / "whole").rglob("weights"))
+    assert tracker.fetch(f"models:/{run.model}@champion/MLmodel", tmp_path / "part").is_file()
+    assert {os.environ[name] for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")} == {"http://127.0.0.1:9"}
+    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == before
 
 
 @pytest.mark.slow
 def test_a_run_is_kept_on_postgresql(postgres_database, run, portable, tmp_path):
-    before = mlflow.get_tracking_uri()
     with Tracker(postgres_database, tmp_path / "artifacts").record(run, portable) as run_id:
         pass
     again = Tracker(postgres_database)
     assert again.open_run("parrot", "1", Begun("other", 0, {}, {})) != run_id
     assert any(again.fetch(f"models:/{run.model}@champion", tmp_path).rglob("weights"))
-    assert mlflow.get_tracking_uri() == before
 
 
 def test_a_failed_registration_takes_the_version_back(tracker, run, portable, client):

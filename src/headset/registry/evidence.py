@@ -116,6 +116,7 @@ def objections(case: Case) -> list[str]:
     version, found = case.made.version, case.validation
     other = model_option(case.made.model)
     again = validate_again(case.made)
+    anew, unbound = ("", "") if case.made.features else (" anew", ", without --limits and --margin")
     if version == case.reigning:
         return [f"version {version} is champion already"]
     if found is None:
@@ -123,25 +124,25 @@ def objections(case: Case) -> list[str]:
     ended = found.ended
     told = []
     if found.offset < case.left:
-        told.append(f"version {version} was rolled back after its validation {ended.validation_id}; {again} anew")
+        told.append(f"version {version} was rolled back after its validation {ended.validation_id}; {again}{anew}")
     if ended.artifact_sha256 != case.made.artifact_sha256:
         told.append(
             f"validation {ended.validation_id} saw the artifact {_short(ended.artifact_sha256)}, registered is"
-            f" {_short(case.made.artifact_sha256)}; {again} anew"
+            f" {_short(case.made.artifact_sha256)}; {again}{anew}"
         )
     if ended.champion != case.reigning:
         compared = f"version {ended.champion}" if ended.champion else "no champion"
         reigns = f"version {case.reigning} is champion" if case.reigning else "there is none"
-        told.append(f"validation {ended.validation_id} compared it with {compared}, now {reigns}; {again} anew")
+        told.append(f"validation {ended.validation_id} compared it with {compared}, now {reigns}; {again}{anew}")
     if elapsed(found.moment, case.now) > case.valid_days * DAY_US:
         told.append(
             f"validation {ended.validation_id} is of {iso(found.moment.told)}, older than {case.valid_days:g} days;"
-            f" {again} anew"
+            f" {again}{anew}"
         )
     if case.needed != (BASELINE,) and ended.limits != case.limits:
         told.append(
             f"validation {ended.validation_id} was held to other limits than this installation's:"
-            f" {_differences(ended.limits, case.limits)}; {again}, without --limits and --margin"
+            f" {_differences(ended.limits, case.limits)}; {again}{unbound}"
         )
     missed = {gate: kept for gate in case.needed if (kept := shortfall(case, gate)) and gate not in case.waived}
     absent = [gate for gate, kept in missed.items() if kept == _ABSENT]

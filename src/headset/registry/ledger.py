@@ -25,6 +25,7 @@ from headset.registry.evidence import (
     Case,
     Moment,
     Validation,
+    model_option,
     objections,
     validate_again,
 )
@@ -247,9 +248,10 @@ class Ledger:
             return [f"version {asked.version} was never champion, so it takes evidence; before now were: {known}"]
         if (asked.model, asked.version) in self.left:
             _, made = self.versions[asked.model, asked.version]
-            return [
-                f"version {asked.version} was itself rolled back; new evidence brings it back: {validate_again(made)}"
-            ]
+            which = asked.version + model_option(asked.model)
+            back = "it does not come back" if made.features else "it comes back with a new validation"
+            then = "" if made.features else f", then 'headset models promote {which}'"
+            return [f"version {asked.version} was itself rolled back; {back}: {validate_again(made)}{then}"]
         return []
 
     def _judge(self, record: Record, payload: Judged, now: Moment) -> None:

@@ -91,7 +91,7 @@ def with_driver(uri: str) -> str:
     >>> with_driver("postgresql://db.example/mlflow")
     'postgresql+psycopg://db.example/mlflow'
     """
-    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", uri)
+    return re.sub(r"^postgresql://", "postgresql+psycopg://", uri)
 
 
 def without_password(uri: str) -> str:

@@ -38,8 +38,9 @@ from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param,
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import Model, ModelSignature  # noqa: E402
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: E402
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository  # noqa: E402
+from mlflow.store.artifact.utils.models import get_model_name_and_version  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
-from mlflow.tracking._tracking_service.utils import _use_tracking_uri  # noqa: E402 - `models:/` knows no other way
 
 from headset.core.errors import InvalidInput, StorageFailed  # noqa: E402
 from headset.training.plugin.foreign_folder import BYTES_LIMIT  # noqa: E402
@@ -209,12 +210,27 @@ class Tracker:
             InvalidInput: they are more than a model may have.
             StorageFailed: the store does not have or give them.
         """
-        with self._translated("read"), _use_tracking_uri(self._full_uri):
-            size = _remote_size(get_artifact_repository(uri))
-            found = None if size > BYTES_LIMIT else mlflow.artifacts.download_artifacts(uri, dst_path=str(to))
-        if found is None:
+        store = self._full_uri
+        with self._translated("read"):
+            place = self._place(uri)
+            size = _remote_size(get_artifact_repository(place, tracking_uri=store))
+        if size > BYTES_LIMIT:
             raise InvalidInput("path", f"{uri} has {size} bytes, at most {BYTES_LIMIT} may be imported")
-        return Path(found)
+        with self._translated("read"):
+            return Path(mlflow.artifacts.download_artifacts(place, dst_path=str(to), tracking_uri=store))
+
+    def _place(self, uri: str) -> str:
+        """Where the files of ``models:/…`` are, by this store: MLflow itself asks the one its process is set to."""
+        inside = ""
+        while uri.startswith("models:"):
+            model, path = ModelsArtifactRepository.split_models_uri(uri)  # type: ignore[no-untyped-call]
+            inside = "/".join(filter(None, (path, inside)))
+            found = get_model_name_and_version(self._client, model)  # type: ignore[no-untyped-call]
+            if len(found) == 1:
+                uri = str(self._client.get_logged_model(found[0]).artifact_location)
+            else:
+                uri = str(self._client.get_model_version_download_uri(*found))
+        return f"{uri.rstrip('/')}/{inside}" if inside else uri
 
     def _experiment(self, name: str) -> str:
         known = self._client.get_experiment_by_name(name)

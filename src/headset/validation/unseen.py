@@ -76,6 +76,8 @@ def read_learned(log: Log, vault: Vault, versions: Sequence[ModelVersion]) -> tu
             learned.update(map(plain, read_dataset(then, vault, name).texts) if name else ())
         except NotFound:
             name = ""
+        except InvalidInput:
+            unknown.append(f"version {version.version} learned from more texts than are read at once")
         if not name:
             unknown.append(f"version {version.version} learned from data that this log does not hold")
     return frozenset(learned), "; ".join(unknown)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import msgspec
 import polars as pl
 import pytest
+from rich.console import Console
 
 from headset.data.quality.check import Beside, DataReport, check_data
 from headset.data.quality.limit import read_limits_text
 from headset.data.quality.profile import profile_data
+from headset.data.quality.report import render_checks
 from headset.page.document import render
 
 DAY_US = 86_400_000_000
@@ -26,6 +30,17 @@ def test_clean_data_pass_and_no_finding_holds_a_text(check, rows, test_table, re
     encoded = msgspec.json.encode(report)
     assert b"lorem" not in encoded
     assert msgspec.json.decode(encoded, type=DataReport) == report
+
+
+def test_the_table_names_who_is_to_act_and_only_rows_there_are(check, rows):
+    report = check([row | {"time": NOW - 800 * DAY_US} for row in rows[:-1]] + [rows[-1] | {"text": ""}])
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(render_checks(report))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("empty, ") and "first rows " in line for line in lines)
+    assert any(line.startswith("freshness, fail: for ") and "first rows" not in line for line in lines)
+    assert any(line.startswith("skipped: ") and "volume_change" in line for line in lines)
 
 
 @pytest.mark.parametrize("name", ["label_noise", "outliers", "near_duplicates"])

@@ -23,7 +23,7 @@ import numpy as np
 from headset.core.errors import InvalidInput
 from headset.data.bias.figure import group_figures
 from headset.data.bias.outcome import UNKNOWN
-from headset.data.bias.report import CALIBRATION, HANDOFF, RECALL, BiasReport, Finding
+from headset.data.bias.report import CALIBRATION, HANDOFF, NOT_KNOWN, RECALL, BiasReport, Finding
 from headset.stats.intervals import newcombe
 from headset.stats.multiplicity import holm
 from headset.stats.stratified import Contrast, contrast
@@ -210,5 +210,5 @@ def _normal(share: float) -> float:
 def _why_not(column: NDArray[np.str_]) -> str:
     known = column[column != UNKNOWN]
     if not len(known):
-        return "it is known of no row"
+        return NOT_KNOWN
     return f"all {len(known)} rows of which it is known are of one group, {known[0]}"

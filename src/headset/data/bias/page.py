@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headset.data.bias.report import CALIBRATION, HANDOFF, RECALL
+from headset.data.bias.report import CALIBRATION, HANDOFF, NOT_KNOWN, RECALL
 from headset.page.document import Fold, Heading, Page, Paragraph, Picture, Table
 from headset.page.picture import BLUE, GREEN, GREY, INK, RED, make_figure, png
 
@@ -34,10 +34,13 @@ def verdict(report: BiasReport) -> str:
     >>> from headset.data.bias.report import BiasReport
     >>> verdict(BiasReport(result="inconclusive", margin=0.05, level=0.05, n=9, tests=0, findings=[], figures=[],
     ...     left_out={"tenure": "it is known of no row"}))
-    'Nothing could be compared: import conversations with their language, channel or attributes.'
+    'Nothing could be compared: say language, channel or attributes of conversations.'
     """
     if not report.findings:
-        return "Nothing could be compared: import conversations with their language, channel or attributes."
+        unknown = set(report.left_out.values()) <= {NOT_KNOWN}
+        return (
+            f"Nothing could be compared{': say language, channel or attributes of conversations' if unknown else ''}."
+        )
     failed, open_ = report.of("fail"), report.of("inconclusive")
     parts = []
     if failed:

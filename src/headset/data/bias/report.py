@@ -12,6 +12,10 @@ RECALL, HANDOFF, CALIBRATION = "recall", "false handoff", "calibration"
 """What is compared; see :mod:`headset.data.bias.gap`."""
 
 
+NOT_KNOWN = "it is known of no row"
+"""Why a dimension is left out where nobody said it."""
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """One group beside all other rows of its dimension, by one measure.
 

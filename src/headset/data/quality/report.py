@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from headset.data.quality.table import LabelledTable
     from headset.page.document import Block
 
+_OPEN = frozenset({"warn", "fail"})
 _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
 _TEXT_SHOWN = 300
 _ROWS_SHOWN = 25
@@ -43,13 +44,15 @@ def render_checks(report: DataReport) -> RenderableType:
         row = (each.check, each.mark, _value(each), f"{each.warn:g}", f"{each.fail:g}", each.summary)
         table.add_row(*(Text(cell, _STYLES[each.mark] if column == 1 else "") for column, cell in enumerate(row)))
     left_out = [Text(f"skipped: {', '.join(checks)}: {why}", "dim") for why, checks in skipped.items()]
-    blamed = [each for each in report.findings if each.mark in {"warn", "fail"}]
-    named = [
-        Text(f"{each.check}, owner {each.owner}: {', '.join(each.rows[:3])}{' …' if each.row_count > 3 else ''}", "dim")
-        for each in blamed
-    ]
-    rows = [Text("first rows to blame:"), *named] if named else []
-    return Group(table, *left_out, *rows, Text(f"{report.name}: {report.mark}; {lead(report)}", _STYLES[report.mark]))
+    named = [Text(f"{each.check}, {each.mark}: {_to_act(each)}") for each in report.findings if each.mark in _OPEN]
+    return Group(table, *left_out, *named, Text(f"{report.name}: {report.mark}; {lead(report)}", _STYLES[report.mark]))
+
+
+def _to_act(finding: Finding) -> str:
+    """Who owns it, and the first rows to look at."""
+    if not finding.rows:
+        return f"for {finding.owner}"
+    return f"for {finding.owner}; first rows {', '.join(finding.rows[:3])}{' …' if finding.row_count > 3 else ''}"
 
 
 def lead(report: DataReport) -> str:

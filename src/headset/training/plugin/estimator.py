@@ -240,6 +240,13 @@ def _open(path: Path, trusted: Sequence[str]) -> Any:
         ) from None
 
 
+def _unplaced(attributes: Any) -> Any:
+    """The attributes of an estimator without a place in memory."""
+    if not isinstance(attributes, dict) or not isinstance(told := attributes.get(_PLACE), dict):
+        return attributes
+    return attributes | {_PLACE: told | {"content": "0"}}
+
+
 def canonical(content: bytes) -> bytes:
     """A skops file without places in memory and the time of day: equal estimators give equal bytes."""
     numbers: dict[int, int] = {}
@@ -254,8 +261,8 @@ def canonical(content: bytes) -> bytes:
         if not isinstance(node, dict):
             return node
         fresh = dict(node)
-        if isinstance(told := node.get(_PLACE), dict):
-            fresh[_PLACE] = told | {"content": "0"}
+        if node.get("__loader__") == "ObjectNode" and isinstance(state := node.get("content"), dict):
+            fresh["content"] = state | {"content": _unplaced(state.get("content"))}
         if isinstance(node.get("__id__"), int):
             fresh["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
         if isinstance(node.get("file"), str) and node["file"] in files:
