@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +45,7 @@ def list_models(home: HomeOption = HOME, json: JsonOption = False) -> None:
         accuracy = each.made.metrics.get("accuracy")
         shown = "–" if accuracy is None else f"{accuracy:.1%}"
         row = (each.model, each.version, ", ".join(each.aliases), each.made.dataset, shown)
-        table.add_row(*map(Text, row), _standing(each), each.registered)
+        table.add_row(*map(Text, row), _standing(each), each.registered[:16])
     out.print(table if known else "no model is registered; train one with 'headset train intent --data NAME'")
 
 
@@ -132,11 +133,13 @@ def show_card(
 def _standing(known: ModelVersion) -> Text:
     if not known.results:
         return Text("not validated", "dim")
-    held = [gate for gate, result in known.results.items() if result == "pass"]
-    missed = [f"{gate} {result}" for gate, result in known.results.items() if result != "pass"]
+    counts = Counter(known.results.values())
+    words = {"pass": "passed", "fail": "failed", "inconclusive": "open"}
+    told = [f"{count} {words[result]}" for result, count in counts.most_common()]
     ready = not known.obstacles
-    told = ", ".join((f"{len(held)} passed", *missed, *(["may become champion"] if ready else [])))
-    return Text(told, "green" if ready or not missed else "red")
+    if ready:
+        told.append("may become champion")
+    return Text(", ".join(told), "green" if ready or set(counts) == {"pass"} else "red")
 
 
 def _print_facts(title: str, rows: Iterable[tuple[str, str]]) -> None:
