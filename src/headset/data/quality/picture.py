@@ -59,7 +59,9 @@ def draw_days(days: Mapping[str, int], caption: str) -> Picture:
 
 def draw_findings(findings: Sequence[Finding], caption: str) -> Picture:
     """How near each check is to its limits: the value as a part of what fails, on one scale for all."""
-    shown = [(each, loads) for each in findings if (loads := _load(each)) is not None]
+    loads = [(each, _load(each)) for each in findings]
+    # what only warns, whatever its value, stays before the line
+    shown = [(each, load if each.mark == "fail" else min(load, 0.98)) for each, load in loads if load is not None]
     figure, axes = make_figure(8, 0.9 + 0.24 * len(shown))
     places = np.arange(len(shown))
     axes.barh(places, [min(load, 1.6) for _, load in shown], color=[_COLOURS[each.mark] for each, _ in shown])
