@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from headset.app.installation import FEATURE_SNAPSHOT, HOME_VARIABLE, SHARED_SNAPSHOT, Installation
+from headset.app.installation import FEATURE_SNAPSHOT, SHARED_SNAPSHOT, Installation
 from headset.app.jobs import job_worker
 from headset.app.serving import predictor, risk_predictor, shadow_predictor
-from headset.core.config import load_config
+from headset.core.config import HOME_VARIABLE, load_config
 from headset.core.errors import HeadsetError
 from headset.events.appender import AsyncAppender
 from headset.events.schema import FeaturesVerified

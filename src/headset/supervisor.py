@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from headset.app import HOME_VARIABLE, open_installation
+from headset.app import open_installation
 from headset.app.training import train_intent
 from headset.core.clock import MICROSECONDS
+from headset.core.config import HOME_VARIABLE
 from headset.core.errors import HeadsetError, InvalidInput, StorageFailed
 from headset.core.parent import end_with_parent
 

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from headset.monitoring.lineage.graph import Lineage
     from headset.monitoring.report import ModelReport
 
-HOME_VARIABLE = "HEADSET_HOME"
 FEATURE_SNAPSHOT = "features.snapshot"
 SHARED_SNAPSHOT = "features-shared.snapshot"
 _GRACE_S = 3_600

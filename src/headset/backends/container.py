@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from headset.core.config import HOME_VARIABLE
 from headset.core.errors import InvalidInput, StorageFailed
-from headset.jobs.launcher import ENVIRONMENT, HOME_VARIABLE, Status, secrets_of
+from headset.jobs.launcher import ENVIRONMENT, Status, secrets_of
 from headset.jobs.manifest import HOME
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from headset.app import HOME_VARIABLE
-from headset.core.config import Config, load_config
+from headset.core.config import HOME_VARIABLE, Config, load_config
 from headset.core.errors import HeadsetError, InvalidInput
 from headset.jobs.launcher import PROGRESS_VARIABLE
 from headset.jobs.output import progress_line

@@ -20,6 +20,8 @@ from headset.core.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+HOME_VARIABLE = "HEADSET_HOME"
+
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 ModelName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,63}\Z")]
 Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]

@@ -12,7 +12,6 @@ from headset.jobs.spec import JobSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOME_VARIABLE = "HEADSET_HOME"
 PROGRESS_VARIABLE = "HEADSET_PROGRESS"
 """Set for every job: its command then tells its progress as lines among its output (:mod:`headset.jobs.output`)."""
 

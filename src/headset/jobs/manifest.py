@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from headset.jobs.launcher import ENVIRONMENT, HOME_VARIABLE
+from headset.core.config import HOME_VARIABLE
+from headset.jobs.launcher import ENVIRONMENT
 
 if TYPE_CHECKING:
     from headset.core.config import JobsConfig

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from headset.core.config import HOME_VARIABLE
 from headset.core.errors import InvalidInput, StorageFailed
 from headset.jobs import attendant
-from headset.jobs.launcher import ENVIRONMENT, HOME_VARIABLE, Status, secrets_of
+from headset.jobs.launcher import ENVIRONMENT, Status, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
